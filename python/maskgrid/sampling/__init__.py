@@ -1,0 +1,1 @@
+"""Sampling: noise tables, schedules, samplers, the masked blend, forks. Knows torch and no model library."""

@@ -1,0 +1,284 @@
+"""Noise: drawn on the CPU, so that a seed means the same on every device.
+
+    initial noise   randn from a generator seeded with seed
+    step noise      gaussian: randn from a generator seeded with seed + 1, one draw a call
+                    Brownian: increments of one Brownian path with the seed as its entropy, for the SDE
+                        solvers
+
+Step noise is drawn for one item of the batch of forks, in the shape of the sheet's latents, and broadcasts
+over the forks; so every fork sees the noise of a single run.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from maskgrid.errors import InvalidTypeError, InvalidValueError, MaskGridError
+
+__all__ = [
+    "BrownianNoise",
+    "ForkNoise",
+    "GaussianNoise",
+    "NoNoise",
+    "NoiseKind",
+    "StepNoise",
+    "check_seed",
+    "initial_noise",
+    "second_noise",
+    "step_noise",
+]
+
+NoiseKind = Literal["none", "gaussian", "brownian"]
+
+_SEEDS = 2**64
+
+
+def check_seed(seed: int) -> int:
+    """The seed itself, if it is one.
+
+    Raises:
+        InvalidTypeError: Not an integer.
+        InvalidValueError: Negative, or beyond 64 bits.
+    """
+    if isinstance(seed, bool) or not hasattr(seed, "__index__"):
+        raise InvalidTypeError(f"seed is {seed!r}; allowed: an integer")
+    number = int(seed)
+    if not 0 <= number < _SEEDS:
+        raise InvalidValueError(f"seed is {number}; allowed: 0 to {_SEEDS - 1}")
+    return number
+
+
+def initial_noise(shape: Sequence[int], seed: int, *, dtype: torch.dtype = torch.float32) -> Tensor:
+    """The noise a run starts from: one standard normal draw of this shape, on the CPU.
+
+    Raises:
+        InvalidTypeError: A seed that is not an integer.
+        InvalidValueError: A seed outside [0, 2^64).
+    """
+    return torch.randn(tuple(shape), generator=_generator(check_seed(seed)), dtype=dtype)
+
+
+def second_noise(shape: Sequence[int], seed: int, *, dtype: torch.dtype = torch.float32) -> Tensor:
+    """A draw independent of the initial noise, seeded with seed + 1.
+
+    ComfyUI's ddim blends the surroundings of the mask with it; drawn in float32 and then cast, as there.
+    """
+    return torch.randn(tuple(shape), generator=_generator(_next(check_seed(seed)))).to(dtype)
+
+
+class StepNoise(ABC):
+    """Noise that a solver adds on its way from one sigma to the next."""
+
+    @abstractmethod
+    def __call__(self, sigma: Tensor, following: Tensor) -> Tensor:
+        """Standard normal noise for a step: (B, C, ...) for all forks, or (N * B, C, ...)."""
+
+    @property
+    def position(self) -> int:
+        """Draws done. A new StepNoise that starts at this position goes on where this one stands."""
+        return 0
+
+
+class NoNoise(StepNoise):
+    """For runs whose sampler adds none."""
+
+    def __call__(self, sigma: Tensor, following: Tensor) -> Tensor:
+        """Refuses.
+
+        Raises:
+            MaskGridError: Always; a sampler that draws was given no noise to draw from.
+        """
+        raise MaskGridError(
+            "the sampler draws step noise and the run has none; allowed: a Run with noise=step_noise(...)"
+        )
+
+
+class GaussianNoise(StepNoise):
+    """Independent standard normal draws, whatever the sigmas are.
+
+    Args:
+        shape: Of one item, (B, C, ...).
+        seed: In [0, 2^64); the generator takes seed + 1.
+        dtype: Of the draws.
+        device: Where the draws are moved to.
+        position: Draws to skip.
+
+    Raises:
+        InvalidTypeError: A seed that is not an integer.
+        InvalidValueError: A seed outside [0, 2^64), or a position below 0.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        seed: int,
+        *,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+        position: int = 0,
+    ) -> None:
+        if position < 0:
+            raise InvalidValueError(f"position is {position}; allowed: 0 or more")
+        self._shape = tuple(shape)
+        self._dtype = dtype
+        self._device = device
+        self._generator = _generator(_next(check_seed(seed)))
+        self._position = 0
+        # Skipping means drawing: the generator's state after k draws depends on the draws' sizes.
+        for _ in range(position):
+            self._draw()
+
+    @property
+    def position(self) -> int:
+        """Draws done."""
+        return self._position
+
+    def __call__(self, sigma: Tensor, following: Tensor) -> Tensor:
+        """The next draw; the sigmas do not matter."""
+        return self._draw().to(self._device)
+
+    def _draw(self) -> Tensor:
+        self._position += 1
+        return torch.randn(self._shape, generator=self._generator, dtype=self._dtype)
+
+
+class BrownianNoise(StepNoise):
+    """Increments of one Brownian path W over sigma, scaled to unit variance: (W(b) - W(a)) / sqrt(|b - a|).
+
+    Steps that share a stretch of sigma share its noise, so a run with more steps refines the same path. It
+    keeps no position: the seed, the range and the shape say everything.
+
+    Args:
+        shape: Of one item, (B, C, ...).
+        seed: In [0, 2^64), the path's entropy.
+        low: The smallest sigma above 0 of the whole list.
+        high: The largest sigma of the whole list, above low.
+        dtype: Of the increments; float16 and bfloat16 are computed in float32.
+        device: Where they are moved to.
+
+    Raises:
+        InvalidTypeError: A seed that is not an integer.
+        InvalidValueError: A seed outside [0, 2^64), or a range that is empty.
+        MaskGridError: torchsde is not installed.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        seed: int,
+        *,
+        low: float,
+        high: float,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        if not 0 < low <= high:
+            raise InvalidValueError(f"the range of sigmas is {low} to {high}; allowed: 0 < low <= high")
+        self._dtype = dtype
+        self._device = device
+        self._seed = check_seed(seed)
+        self._range = (torch.tensor(low), torch.tensor(high))
+        self._origin = torch.zeros(
+            tuple(shape), dtype=torch.float64 if dtype == torch.float64 else torch.float32
+        )
+        self._tree = self._grow() if low < high else None
+
+    def __call__(self, sigma: Tensor, following: Tensor) -> Tensor:
+        """The increment from sigma to following; swapped, it changes its sign no matter which is larger."""
+        low, high = sorted((sigma.cpu().float(), following.cpu().float()))
+        if self._tree is None:
+            raise InvalidValueError(
+                f"a step from {float(high)} to {float(low)} is outside a range of one sigma"
+            )
+        increment: Tensor = self._tree(low, high) / (high - low).sqrt()
+        # Paths are counted upwards in sigma and steps walk down.
+        return (increment if sigma < following else -increment).to(self._device, self._dtype)
+
+    def _grow(self) -> Any:
+        try:
+            import torchsde
+        except ImportError as error:
+            raise MaskGridError(
+                "Brownian noise needs torchsde, which is not installed; "
+                "allowed: pip install maskgrid[torch], or a sampler without 'sde' in its name"
+            ) from error
+        low, high = self._range
+        return torchsde.BrownianTree(low, self._origin, high, entropy=self._seed)
+
+
+class ForkNoise(StepNoise):
+    """Noise of its own for every fork, one after another along the batch.
+
+    Args:
+        items: One StepNoise a fork, all at the same position.
+
+    Raises:
+        InvalidValueError: No items.
+    """
+
+    def __init__(self, items: Sequence[StepNoise]) -> None:
+        if not items:
+            raise InvalidValueError("items is empty; allowed: one StepNoise for each fork")
+        self._items = tuple(items)
+
+    @property
+    def position(self) -> int:
+        """Draws done by each fork."""
+        return self._items[0].position
+
+    def __call__(self, sigma: Tensor, following: Tensor) -> Tensor:
+        """(N * B, C, ...), fork-major."""
+        return torch.cat([item(sigma, following) for item in self._items])
+
+
+def step_noise(
+    kind: NoiseKind,
+    shape: Sequence[int],
+    seed: int | Sequence[int],
+    sigmas: Tensor,
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+    position: int = 0,
+) -> StepNoise:
+    """The step noise that a sampler wants.
+
+    Args:
+        kind: `get_sampler(name).noise`.
+        shape: Of one item, (B, C, ...).
+        seed: One for all forks, or one for each fork.
+        sigmas: The whole list of the run, which gives the Brownian path its range.
+        dtype: Of the draws.
+        device: Where the draws are moved to.
+        position: Draws already done by an earlier part of the run.
+
+    Returns:
+        Noise to put into a Run.
+
+    Raises:
+        InvalidTypeError: A seed that is not an integer.
+        InvalidValueError: A seed outside [0, 2^64), no seeds, or a position below 0.
+        MaskGridError: Brownian noise without torchsde.
+    """
+    if isinstance(seed, Sequence):
+        options: dict[str, Any] = {"dtype": dtype, "device": device, "position": position}
+        return ForkNoise([step_noise(kind, shape, each, sigmas, **options) for each in seed])
+    if kind == "gaussian":
+        return GaussianNoise(shape, seed, dtype=dtype, device=device, position=position)
+    positive = sigmas[sigmas > 0]
+    if kind == "none" or not len(positive):
+        return NoNoise()
+    low, high = float(positive.min()), float(positive.max())
+    return BrownianNoise(shape, seed, low=low, high=high, dtype=dtype, device=device)
+
+
+def _generator(seed: int) -> torch.Generator:
+    return torch.Generator("cpu").manual_seed(seed)
+
+
+def _next(seed: int) -> int:
+    """The seed after this one, round the corner at 64 bits."""
+    return (seed + 1) % _SEEDS

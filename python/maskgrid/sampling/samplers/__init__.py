@@ -1,0 +1,82 @@
+"""Samplers: the solvers, by ComfyUI's names.
+
+sampler = get_sampler("dpmpp_2m")
+steps = sampler.solve(x, run)              # a generator, see maskgrid.sampling.run
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from maskgrid.sampling.names import unknown_name
+from maskgrid.sampling.noise import NoiseKind
+from maskgrid.sampling.run import Sampler
+from maskgrid.sampling.samplers import dpmpp, euler, heun
+
+__all__ = ["NOT_YET", "SAMPLERS", "SamplerInfo", "get_sampler"]
+
+
+@dataclass(frozen=True)
+class SamplerInfo:
+    """A sampler and what it wants from the run.
+
+    Attributes:
+        name: ComfyUI's name.
+        solve: The solver.
+        noise: The step noise it draws: "none", "gaussian" or "brownian".
+        second_noise: Whether the masked blend takes other noise than the run starts from
+            (`noise.second_noise`).
+    """
+
+    name: str
+    solve: Sampler
+    noise: NoiseKind = "none"
+    second_noise: bool = False
+
+
+SAMPLERS: Mapping[str, SamplerInfo] = {
+    info.name: info
+    for info in (
+        SamplerInfo("euler", euler.euler),
+        SamplerInfo("euler_ancestral", euler.euler_ancestral, "gaussian"),
+        SamplerInfo("heun", heun.heun),
+        SamplerInfo("dpmpp_2m", dpmpp.dpmpp_2m),
+        SamplerInfo("ddpm", euler.ddpm, "gaussian"),
+        SamplerInfo("lcm", euler.lcm, "gaussian"),
+        SamplerInfo("ddim", euler.euler, second_noise=True),
+    )
+}
+"""Every sampler by its name."""
+
+NOT_YET = frozenset(
+    {
+        "dpm_adaptive",
+        "dpm_fast",
+        "dpmpp_2m_cfg_pp",
+        "dpmpp_2s_ancestral_cfg_pp",
+        "euler_ancestral_cfg_pp",
+        "euler_cfg_pp",
+        "exp_heun_2_x0",
+        "exp_heun_2_x0_sde",
+        "gradient_estimation",
+        "gradient_estimation_cfg_pp",
+        "res_multistep_ancestral_cfg_pp",
+        "res_multistep_cfg_pp",
+        "sa_solver",
+        "sa_solver_pece",
+        "seeds_2",
+        "seeds_3",
+    }
+)
+"""Names that ComfyUI has and maskgrid does not."""
+
+
+def get_sampler(name: str) -> SamplerInfo:
+    """The sampler of this name.
+
+    Raises:
+        InvalidValueError: There is none; the message lists what there is and suggests the nearest name.
+    """
+    if name in SAMPLERS:
+        return SAMPLERS[name]
+    why = "is not there yet" if name in NOT_YET else "is not known"
+    raise unknown_name("sampler", name, SAMPLERS, why=why)

@@ -1,0 +1,47 @@
+"""The two moves that most solvers are made of."""
+
+import torch
+from torch import Tensor
+
+from maskgrid.sampling.run import Run
+
+__all__ = ["ancestral_split", "derivative", "move"]
+
+
+def derivative(x: Tensor, sigma: Tensor, denoised: Tensor) -> Tensor:
+    """dx/dsigma = (x - denoised) / sigma, the probability flow (Karras et al., arXiv 2206.00364, eq. 3)."""
+    return (x - denoised) / sigma
+
+
+def move(x: Tensor, denoised: Tensor, sigma: Tensor, to: Tensor) -> Tensor:
+    """Bring x from sigma to another sigma along a straight line through denoised.
+
+    It solves dx/dsigma = (x - denoised) / sigma exactly where denoised stays the same:
+    x(to) = (to / sigma) * x + (1 - to / sigma) * denoised; at 0 that is denoised, bit for bit.
+    """
+    return torch.lerp(denoised, x, float(to / sigma))
+
+
+def ancestral_split(run: Run, sigma: Tensor, following: Tensor, eta: float) -> tuple[Tensor, Tensor, Tensor]:
+    """How an ancestral step to `following` goes: below it without noise, then back up with fresh noise.
+
+    For epsilon and v models x goes to `down`, and noise of size `up` is added: down^2 + up^2 = following^2
+    (Song et al., arXiv 2010.02502, eq. 16). A flow model's x at `down` holds more of the image than at
+    `following`, so it is scaled by `keep` before the noise makes it whole: keep^2 * down^2 + up^2 =
+    following^2.
+
+    Args:
+        run: For its table.
+        sigma: 0-d, where the step begins.
+        following: 0-d, where it ends.
+        eta: 0 is no noise, 1 all of it.
+
+    Returns:
+        down, up, keep; 0-d each.
+    """
+    if run.table.is_flow:
+        down = following * (1 + (following / sigma - 1) * eta)
+        keep = (1 - following) / (1 - down)
+        return down, (following**2 - (down * keep) ** 2).clamp(min=0) ** 0.5, keep
+    up = torch.minimum(following, eta * (following**2 * (sigma**2 - following**2) / sigma**2) ** 0.5)
+    return (following**2 - up**2) ** 0.5, up, torch.ones(())
