@@ -1,0 +1,1 @@
+"""Makes the bundled model: drawn faces, an autoencoder, a denoiser, an export, a measurement."""

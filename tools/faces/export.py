@@ -1,0 +1,59 @@
+"""Writes the bundled model: a StableDiffusionPipeline folder in half precision.
+
+cd tools && python -m faces.export --vae /tmp/faces/vae/vae --unet /tmp/faces/unet
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, StableDiffusionPipeline
+
+from faces.checkpoints import load_average
+from faces.measure import MODEL
+from faces.text import load_tokenizer, write_tokenizer
+from faces.train_unet import Denoiser, make_scheduler
+
+PARTS = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
+
+
+def export(vae: Path, unet: Path, out: Path) -> None:
+    """Puts the parts together; what `out` held of an earlier export is replaced, its README is kept."""
+    denoiser = load_average(unet / "checkpoint.safetensors", Denoiser(unet / "tokenizer"))
+    pipe = StableDiffusionPipeline(
+        vae=AutoencoderKL.from_pretrained(vae),
+        text_encoder=denoiser.text_encoder,
+        tokenizer=load_tokenizer(unet / "tokenizer"),
+        unet=denoiser.unet,
+        scheduler=make_scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    for part in PARTS:
+        shutil.rmtree(out / part, ignore_errors=True)
+    pipe.to(torch.float16).save_pretrained(out, safe_serialization=True)
+    # The plain files are read by every version of transformers, the one it wrote only by the newest.
+    shutil.rmtree(out / "tokenizer")
+    write_tokenizer(out / "tokenizer")
+    size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
+    print(f"{out}: {size / 1e6:.2f} MB")
+
+
+def main() -> None:
+    """Reads the command line and exports."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--vae", type=Path, default=Path("/tmp/faces/vae/vae"))
+    parser.add_argument("--unet", type=Path, default=Path("/tmp/faces/unet"))
+    parser.add_argument("--out", type=Path, default=MODEL)
+    arguments = parser.parse_args()
+    export(arguments.vae, arguments.unet, arguments.out)
+
+
+if __name__ == "__main__":
+    main()

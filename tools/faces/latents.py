@@ -1,0 +1,76 @@
+"""A pool of encoded sheets, made once, so that training the denoiser neither draws nor encodes."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from faces.sheets import SHAPES, random_sheets
+from faces.text import tokens
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from diffusers import AutoencoderKL
+    from torch import Tensor
+    from transformers import CLIPTokenizer
+
+CELLS = 48  # a batch
+SINGLE = 0.25  # the part of the batches that shows single cells
+POOL_SEED = 5 * 10**8  # far from the seeds of the autoencoder's training
+
+Batch = tuple["Tensor", "Tensor", "Tensor"]
+
+
+def pick_shape(seed: int) -> tuple[int, int]:
+    """The shape of the sheets of one batch."""
+    chance = random.Random(seed)
+    return (1, 1) if chance.random() < SINGLE else chance.choice(SHAPES[1:])
+
+
+@torch.no_grad()
+def encode_batch(index: int, vae: AutoencoderKL, tokenizer: CLIPTokenizer) -> Batch:
+    """Draws and encodes one batch.
+
+    Returns:
+        Latents (B,4,16*rows,16*columns) as the denoiser sees them, the cells that count (B,1,rows,columns)
+        and the captions' tokens (B,LENGTH).
+    """
+    rows, columns = pick_shape(POOL_SEED + index)
+    g = torch.Generator().manual_seed(POOL_SEED + index)
+    sheets = random_sheets(max(1, CELLS // (rows * columns)), (rows, columns), g)
+    latents = vae.encode(sheets.images).latent_dist.mean * vae.config.scaling_factor
+    return latents.half(), sheets.counts[:, None].half(), tokens(tokenizer, sheets.captions)
+
+
+def make_pool(path: Path, count: int, vae: AutoencoderKL, tokenizer: CLIPTokenizer) -> None:
+    """Writes `count` batches to one safetensors file, under a temporary name first."""
+    tensors: dict[str, Tensor] = {}
+    for index in range(count):
+        for name, value in zip(
+            ("latents", "counts", "tokens"), encode_batch(index, vae, tokenizer), strict=True
+        ):
+            tensors[f"{index}.{name}"] = value.contiguous()
+        if (index + 1) % 100 == 0:
+            print(f"encoded {index + 1} of {count} batches", flush=True)
+    save_file(tensors, path.with_suffix(".tmp"), metadata={"pool": json.dumps({"count": count})})
+    path.with_suffix(".tmp").replace(path)
+
+
+def load_pool(path: Path) -> list[Batch]:
+    """Reads the pool into memory, 2 KB a cell."""
+    with safe_open(path, "pt") as file:
+        count = json.loads(file.metadata()["pool"])["count"]
+        return [
+            (
+                file.get_tensor(f"{index}.latents"),
+                file.get_tensor(f"{index}.counts"),
+                file.get_tensor(f"{index}.tokens"),
+            )
+            for index in range(count)
+        ]

@@ -1,0 +1,139 @@
+"""Trains the denoiser and its text model together: v-prediction on Stable Diffusion's betas.
+
+    cd tools && python -m faces.train_unet --vae /tmp/faces/vae/vae --out /tmp/faces/unet
+
+Started again with the same folder it goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from diffusers import AutoencoderKL, EulerDiscreteScheduler, UNet2DConditionModel
+from torch import nn
+
+from faces.checkpoints import Run, set_rate
+from faces.latents import load_pool, make_pool
+from faces.text import load_tokenizer, make_text_model, write_tokenizer
+from faces.train_vae import learning_rate
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from faces.latents import Batch
+
+RATE = 1.5e-3
+
+
+def make_scheduler() -> EulerDiscreteScheduler:
+    """Stable Diffusion's noise levels, with the network predicting the velocity."""
+    return EulerDiscreteScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        prediction_type="v_prediction",
+        timestep_spacing="trailing",
+    )
+
+
+def make_unet() -> UNet2DConditionModel:
+    """The denoiser with fresh weights: attention in the two lower levels."""
+    return UNet2DConditionModel(
+        sample_size=16,
+        block_out_channels=(32, 64, 96),
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        layers_per_block=1,
+        cross_attention_dim=64,
+        attention_head_dim=4,
+        norm_num_groups=8,
+    )
+
+
+class Denoiser(nn.Module):
+    """The two networks that are trained together."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.unet = make_unet()
+        self.text_encoder = make_text_model(load_tokenizer(folder))
+
+    def forward(self, x: Tensor, timestep: Tensor, tokens: Tensor) -> Tensor:
+        """Predicts the velocity of noisy latents x (B,4,h,w) at timestep (B,)."""
+        return self.unet(x, timestep, self.text_encoder(tokens)[0]).sample
+
+
+def loss_of(model: Denoiser, batch: Batch, alphas: Tensor, g: torch.Generator) -> Tensor:
+    """Mean squared error of the velocity over the cells that the caption describes.
+
+    With a the cumulated product of 1 - beta: x = sqrt(a) x0 + sqrt(1-a) noise and
+    v = sqrt(a) noise - sqrt(1-a) x0 (Salimans and Ho, Progressive Distillation, appendix D).
+    """
+    latents, counts, tokens = batch[0].float(), batch[1].float(), batch[2]
+    count = len(latents)
+    # One timestep from each of `count` equal ranges: every step sees all noise levels.
+    timestep = ((torch.arange(count) + torch.rand(count, generator=g)) / count * len(alphas)).long()
+    a = alphas[timestep][:, None, None, None]
+    noise = torch.randn(latents.shape, generator=g)
+    velocity = a.sqrt() * noise - (1 - a).sqrt() * latents
+    predicted = model(a.sqrt() * latents + (1 - a).sqrt() * noise, timestep, tokens)
+    error = (predicted - velocity).square().mean(1, keepdim=True)
+    weight = counts.repeat_interleave(16, 2).repeat_interleave(16, 3)
+    return (error * weight).sum() / weight.sum()
+
+
+def train(vae_folder: Path, out: Path, steps: int, pool: int) -> None:
+    """Trains until `steps`, or goes on from the folder's checkpoint."""
+    torch.manual_seed(0)
+    out.mkdir(parents=True, exist_ok=True)
+    write_tokenizer(out / "tokenizer")
+    if not (out / "pool.safetensors").exists():
+        vae = AutoencoderKL.from_pretrained(vae_folder)
+        make_pool(out / "pool.safetensors", pool, vae, load_tokenizer(out / "tokenizer"))
+    batches = load_pool(out / "pool.safetensors")
+    model = Denoiser(out / "tokenizer")
+    optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, betas=(0.9, 0.99), weight_decay=1e-2)
+    run = Run(out, model, optimizer, decay=0.999)
+    alphas = make_scheduler().alphas_cumprod
+    total = 0.0
+    while run.step < steps:
+        g = torch.Generator().manual_seed(run.step)
+        set_rate(optimizer, learning_rate(run.step, steps, RATE))
+        order = torch.randperm(
+            len(batches), generator=torch.Generator().manual_seed(run.step // len(batches))
+        )
+        loss = loss_of(model, batches[order[run.step % len(batches)]], alphas, g)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        run.step += 1
+        run.update_average()
+        total += loss.item()
+        if run.step % 50 == 0:
+            run.log(loss=total / 50)
+            total = 0.0
+        if run.step % 250 == 0 or run.step == steps:
+            run.save()
+
+
+def main() -> None:
+    """Reads the command line and trains."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--vae", type=Path, default=Path("/tmp/faces/vae/vae"))
+    parser.add_argument("--out", type=Path, default=Path("/tmp/faces/unet"))
+    parser.add_argument("--steps", type=int, default=8000)
+    parser.add_argument("--pool", type=int, default=1500, help="batches that are drawn and encoded once")
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    train(arguments.vae, arguments.out, arguments.steps, arguments.pool)
+
+
+if __name__ == "__main__":
+    main()
