@@ -34,6 +34,7 @@ __all__ = [
 NoiseKind = Literal["none", "gaussian", "brownian"]
 
 _SEEDS = 2**64
+_BROWNIAN_DIGITS = 6
 
 
 def check_seed(seed: int) -> int:
@@ -181,20 +182,20 @@ class BrownianNoise(StepNoise):
         self._device = device
         self._seed = check_seed(seed)
         self._range = (torch.tensor(low), torch.tensor(high))
+        # torchsde rounds the ends of its range, and warns of queries that are outside by less than that.
+        self._ends = (round(low, _BROWNIAN_DIGITS), round(high, _BROWNIAN_DIGITS))
         self._origin = torch.zeros(
             tuple(shape), dtype=torch.float64 if dtype == torch.float64 else torch.float32
         )
-        self._tree = self._grow() if low < high else None
+        self._tree = self._grow() if self._ends[0] < self._ends[1] else None
 
     def __call__(self, sigma: Tensor, following: Tensor) -> Tensor:
-        """The increment from sigma to following; swapped, it changes its sign no matter which is larger."""
+        """The increment from sigma to following; a step downwards has the opposite sign of one upwards."""
         low, high = sorted((sigma.cpu().float(), following.cpu().float()))
         if self._tree is None:
-            raise InvalidValueError(
-                f"a step from {float(high)} to {float(low)} is outside a range of one sigma"
-            )
-        increment: Tensor = self._tree(low, high) / (high - low).sqrt()
-        # Paths are counted upwards in sigma and steps walk down.
+            raise InvalidValueError(f"a step from {high} to {low} is outside a range of one sigma, {high}")
+        first, last = (min(max(float(end), self._ends[0]), self._ends[1]) for end in (low, high))
+        increment: Tensor = self._tree(first, last) / (high - low).sqrt()
         return (increment if sigma < following else -increment).to(self._device, self._dtype)
 
     def _grow(self) -> Any:

@@ -15,6 +15,7 @@ makes a batch of N.
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
 from maskgrid.errors import InvalidValueError
@@ -35,13 +36,13 @@ class Run:
     [k, S) gives bit for bit what walking [0, S) gives.
 
     Attributes:
-        sigmas: (S + 1,) float32 on the CPU, falling: the whole list, also when only a stretch of it is
-            walked, since some solvers look back or ahead.
+        sigmas: (S + 1,) float32 (or float64) on the CPU, falling: the whole list, also when only a stretch of
+            it is walked, since some solvers look back or ahead.
         table: The model's noise table.
         noise: Step noise; `run.noise(sigma, following)` draws one item's noise, which broadcasts over the
         forks. start: First step to walk, in [0, stop].
         stop: The step to stop before, in [start, S]; None is S.
-        memory: The solver's history: tensors (B, C, ...) or lists of them, oldest first. Empty means that a
+        memory: The solver's history: tensors (B, C, ...) or lists of them, newest first. Empty means that a
             multistep solver ramps up its order from here. Tensors in it are never modified in place, and may
             be repeated along the batch at any time.
 
@@ -61,10 +62,13 @@ class Run:
             raise InvalidValueError(
                 f"sigmas has shape {tuple(self.sigmas.shape)}; allowed: (S + 1,), S of 1 or more"
             )
-        self.sigmas = self.sigmas.detach().cpu().float()
+        self.sigmas = self.sigmas.detach().cpu()
+        if self.sigmas.dtype != torch.float64:
+            self.sigmas = self.sigmas.float()
         if not 0 <= self.start <= self.end <= self.step_count:
             raise InvalidValueError(
-                f"the stretch is steps {self.start} to {self.end}; allowed: 0 <= start <= stop <= {self.step_count}"
+                f"the stretch is steps {self.start} to {self.end}; "
+                f"allowed: 0 <= start <= stop <= {self.step_count}"
             )
 
     @property
@@ -77,10 +81,15 @@ class Run:
         """The step to stop before, as a number."""
         return self.step_count if self.stop is None else self.stop
 
-    def steps(self) -> Iterator[tuple[int, Tensor, Tensor]]:
-        """The steps of this stretch: (step_index, sigma, following sigma), both 0-d float32 tensors."""
+    def steps(self, sigmas: Tensor | None = None) -> Iterator[tuple[int, Tensor, Tensor]]:
+        """The steps of this stretch: (step_index, sigma, following sigma), the sigmas 0-d tensors.
+
+        Args:
+            sigmas: (S + 1,) to walk through in place of the run's own.
+        """
+        values = self.sigmas if sigmas is None else sigmas
         for i in range(self.start, self.end):
-            yield i, self.sigmas[i], self.sigmas[i + 1]
+            yield i, values[i], values[i + 1]
 
     def recall(self, key: str) -> Tensor | None:
         """A tensor of the memory, None at a fresh start."""
@@ -88,7 +97,7 @@ class Run:
         return kept if isinstance(kept, Tensor) else None
 
     def recall_list(self, key: str) -> list[Tensor]:
-        """A list of the memory, oldest first (a copy; empty at a fresh start)."""
+        """A list of the memory, newest first (a copy; empty at a fresh start)."""
         kept = self.memory.get(key, [])
         return list(kept) if isinstance(kept, list) else []
 

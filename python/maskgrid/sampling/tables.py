@@ -141,8 +141,12 @@ class NoiseTable(ABC):
         """
 
     @abstractmethod
+    def alpha(self, sigma: Tensor) -> Tensor:
+        """What the image is scaled by in x at these sigmas."""
+
+    @abstractmethod
     def half_log_snr(self, sigma: Tensor) -> Tensor:
-        """log(alpha / sigma), half the logarithm of the signal-to-noise ratio; alpha is the image's share."""
+        """log(alpha / sigma), half the logarithm of the signal-to-noise ratio."""
 
     @abstractmethod
     def sigma_of_half_log_snr(self, half_log_snr: Tensor) -> Tensor:
@@ -229,6 +233,10 @@ class DiscreteTable(NoiseTable):
         """X itself."""
         return x
 
+    def alpha(self, sigma: Tensor) -> Tensor:
+        """1 everywhere."""
+        return torch.ones_like(sigma)
+
     def half_log_snr(self, sigma: Tensor) -> Tensor:
         """-log(sigma)."""
         return sigma.log().neg()
@@ -314,6 +322,10 @@ class FlowTable(NoiseTable):
                 f"sigma is {float(s)}: x is pure noise there; allowed at the end: below 1"
             )
         return x / (1 - s)
+
+    def alpha(self, sigma: Tensor) -> Tensor:
+        """1 - sigma."""
+        return 1 - sigma
 
     def half_log_snr(self, sigma: Tensor) -> Tensor:
         """log((1 - sigma) / sigma)."""

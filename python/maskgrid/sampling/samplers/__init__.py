@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from maskgrid.sampling.names import unknown_name
 from maskgrid.sampling.noise import NoiseKind
 from maskgrid.sampling.run import Sampler
-from maskgrid.sampling.samplers import dpmpp, euler, heun
+from maskgrid.sampling.samplers import dpmpp, euler, heun, multistep, res, sde, uni_pc
 
 __all__ = ["NOT_YET", "SAMPLERS", "SamplerInfo", "get_sampler"]
 
@@ -39,10 +39,31 @@ SAMPLERS: Mapping[str, SamplerInfo] = {
         SamplerInfo("euler", euler.euler),
         SamplerInfo("euler_ancestral", euler.euler_ancestral, "gaussian"),
         SamplerInfo("heun", heun.heun),
+        SamplerInfo("heunpp2", heun.heunpp2),
+        SamplerInfo("dpm_2", heun.dpm_2),
+        SamplerInfo("dpm_2_ancestral", heun.dpm_2_ancestral, "gaussian"),
+        SamplerInfo("lms", multistep.lms),
+        SamplerInfo("dpmpp_2s_ancestral", dpmpp.dpmpp_2s_ancestral, "gaussian"),
+        SamplerInfo("dpmpp_sde", sde.dpmpp_sde, "brownian"),
+        SamplerInfo("dpmpp_sde_gpu", sde.dpmpp_sde, "brownian"),
         SamplerInfo("dpmpp_2m", dpmpp.dpmpp_2m),
+        SamplerInfo("dpmpp_2m_sde", sde.dpmpp_2m_sde, "brownian"),
+        SamplerInfo("dpmpp_2m_sde_gpu", sde.dpmpp_2m_sde, "brownian"),
+        SamplerInfo("dpmpp_2m_sde_heun", sde.dpmpp_2m_sde_heun, "brownian"),
+        SamplerInfo("dpmpp_2m_sde_heun_gpu", sde.dpmpp_2m_sde_heun, "brownian"),
+        SamplerInfo("dpmpp_3m_sde", sde.dpmpp_3m_sde, "brownian"),
+        SamplerInfo("dpmpp_3m_sde_gpu", sde.dpmpp_3m_sde, "brownian"),
         SamplerInfo("ddpm", euler.ddpm, "gaussian"),
         SamplerInfo("lcm", euler.lcm, "gaussian"),
+        SamplerInfo("ipndm", multistep.ipndm),
+        SamplerInfo("ipndm_v", multistep.ipndm_v),
+        SamplerInfo("deis", multistep.deis),
+        SamplerInfo("res_multistep", res.res_multistep),
+        SamplerInfo("res_multistep_ancestral", res.res_multistep_ancestral, "gaussian"),
+        SamplerInfo("er_sde", sde.er_sde, "gaussian"),
         SamplerInfo("ddim", euler.euler, second_noise=True),
+        SamplerInfo("uni_pc", uni_pc.uni_pc),
+        SamplerInfo("uni_pc_bh2", uni_pc.uni_pc_bh2),
     )
 }
 """Every sampler by its name."""
