@@ -1,0 +1,122 @@
+# People, .ci/run and the GitHub workflows call the same targets; `make help` lists them.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+VENV ?= .venv
+DIST ?= dist
+ifeq ($(OS),Windows_NT)
+  BIN := $(VENV)/Scripts
+else
+  BIN := $(VENV)/bin
+  # A toolchain that was installed a minute ago is not on the PATH of this shell yet.
+  export PATH := $(PATH):$(HOME)/.cargo/bin
+endif
+RUN := $(BIN)/python
+export PYTHON
+# pyo3 asks this Python about itself when cargo is called without maturin.
+export PYO3_PYTHON ?= $(abspath $(RUN))
+
+# maturin refuses to choose between two environments.
+MATURIN := env -u CONDA_PREFIX VIRTUAL_ENV="$(abspath $(VENV))" PATH="$(abspath $(BIN)):$$PATH" $(RUN) -m maturin
+# One wheel serves every CPython from 3.11 up, but a free-threaded one needs its own build.
+FEATURES = $(shell $(RUN) -c 'import sysconfig as s; print("--no-default-features" * bool(s.get_config_var("Py_GIL_DISABLED")))')
+ifeq ($(shell uname -s),Linux)
+  PORTABLE := --zig --compatibility manylinux2014
+endif
+
+RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
+PYTHON_CODE := python tests benches tools
+
+# Stamps: an environment with maturin, the native module built into it, the rest of the `dev` extra installed.
+CREATED := $(VENV)/.created
+BUILT := $(VENV)/.built
+READY := $(VENV)/.ready
+
+.PHONY: help
+help: ## Say what the targets do
+	@echo "make TARGET, where TARGET is one of:"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "Options: PYTHON=/path/to/python3.11+, PYTEST_ARGS='-k grid', BENCH_ARGS=--quick"
+
+.PHONY: build
+build: $(BUILT) ## Create .venv and build the native module into it
+
+.PHONY: demo
+demo: $(READY) ## Run the main job on a sheet; the pictures land in out/demo
+	$(RUN) tools/geometry_demo.py --out out/demo
+
+.PHONY: test
+test: $(READY) ## Build and run every test of both languages
+	cargo test --workspace
+	$(RUN) -m pytest $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: $(READY) ## Check style and types of both languages
+	$(RUN) -m ruff check $(PYTHON_CODE)
+	$(RUN) -m ruff format --check $(PYTHON_CODE)
+	$(RUN) -m mypy
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+.PHONY: format
+format: $(READY) ## Bring both languages into the project's style
+	$(RUN) -m ruff check --fix $(PYTHON_CODE)
+	$(RUN) -m ruff format $(PYTHON_CODE)
+	cargo fmt --all
+
+.PHONY: bench
+bench: $(READY) ## Measure: criterion for the core, then benches/bench_*.py
+	cargo bench -p maskgrid-core -- --warm-up-time 0.5 --measurement-time 1.5 --sample-size 10
+	@for script in benches/bench_*.py; do \
+	  echo "== $$script"; $(RUN) "$$script" $(BENCH_ARGS); \
+	done
+
+.PHONY: wheel
+wheel: $(CREATED) ## Build the wheel and try it in every CPython of this machine
+	rm -rf $(DIST)
+	$(MATURIN) build --release --locked --interpreter $(RUN) $(FEATURES) $(PORTABLE) --out $(DIST)
+	$(RUN) tools/wheel_smoke.py $(DIST)/*.whl
+
+.PHONY: sdist
+sdist: $(CREATED) ## Build the source archive, and a wheel from it that is tried out
+	rm -rf $(DIST)
+	$(MATURIN) sdist --out $(DIST)
+	$(RUN) -m pip wheel --quiet --no-deps --wheel-dir $(DIST)/from-source $(DIST)/*.tar.gz
+	$(RUN) tools/wheel_smoke.py $(DIST)/from-source/*.whl
+
+.PHONY: docs
+docs: $(READY) ## Draw the pictures of docs/ again and build the documentation of the core
+	@for script in tools/plot_*.py; do \
+	  if [ -e "$$script" ]; then echo "== $$script"; $(RUN) "$$script"; fi; \
+	done
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+.PHONY: clean
+clean: ## Remove everything that the other targets made
+	rm -rf $(VENV) $(DIST) out .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find python \( -name '_native*.so' -o -name '_native*.pyd' \) -delete
+	cargo clean
+
+.PHONY: rust
+rust:
+	@command -v cargo >/dev/null || { \
+	  echo "maskgrid needs Rust 1.88 or newer: install it from https://rustup.rs, then run make again" >&2; exit 1; }
+
+$(CREATED): | rust
+	@python="$$(tools/find_python.sh)"; echo "$(VENV) is made with $$("$$python" -VV)"; "$$python" -m venv $(VENV)
+	$(RUN) -m pip install --quiet --upgrade pip 'maturin[zig]>=1.9,<2'
+	@touch $@
+
+$(BUILT): $(CREATED) pyproject.toml $(RUST_SOURCES) | rust
+	$(MATURIN) develop --release $(FEATURES)
+	@touch $@
+
+# The package is installed by now, so pip finds it there and adds what the extra asks for.
+$(READY): pyproject.toml | $(BUILT)
+	@echo "Installing what tests, benchmarks and lint need (torch is large, once)"
+	$(RUN) -m pip install --quiet 'maskgrid[dev]'
+	@touch $@
