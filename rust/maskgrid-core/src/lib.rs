@@ -31,7 +31,7 @@ mod parallel;
 mod plan;
 mod view;
 
-pub use element::{Element, PixelElement};
+pub use element::{Element, Flag, PixelElement};
 pub use error::{Error, Result};
 pub use geometry::{Latent, Pixel, Rect, Size, Unit};
 pub use grid::{Grid, GridBuilder, MAX_CELLS, MAX_SIDE};
