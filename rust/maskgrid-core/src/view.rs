@@ -52,6 +52,17 @@ impl<'a, T: Copy, const D: usize> View<'a, T, D> {
         self.shape
     }
 
+    /// Elements from one to the next along each axis.
+    #[must_use]
+    pub const fn elem_strides(&self) -> [isize; D] {
+        self.elem_strides
+    }
+
+    /// The memory that [`position`](Self::position) counts in.
+    pub(crate) const fn data(&self) -> &'a [T] {
+        self.data
+    }
+
     /// Elements in all.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -66,7 +77,7 @@ impl<'a, T: Copy, const D: usize> View<'a, T, D> {
 
     /// Where an element lies in the slice.
     #[inline]
-    fn position(&self, index: [usize; D]) -> usize {
+    pub(crate) fn position(&self, index: [usize; D]) -> usize {
         let mut position = self.offset as isize;
         for axis in 0..D {
             position += index[axis] as isize * self.elem_strides[axis];
