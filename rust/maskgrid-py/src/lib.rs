@@ -3,8 +3,12 @@
 //! Each file binds one group of functions: parse, release the interpreter, call the core, map the error. There is no
 //! arithmetic here. `buffer.rs` is the only file with unsafe code.
 
+mod buffer;
+mod dlpack;
 mod errors;
+mod extent;
 mod geometry;
+mod threads;
 
 use pyo3::prelude::*;
 
@@ -15,5 +19,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<geometry::PyRect>()?;
     module.add_class::<geometry::PyGrid>()?;
     module.add_class::<geometry::PyPlan>()?;
+    module.add_function(wrap_pyfunction!(threads::set_num_threads, module)?)?;
+    module.add_function(wrap_pyfunction!(threads::num_threads, module)?)?;
     Ok(())
 }
