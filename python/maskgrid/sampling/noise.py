@@ -183,7 +183,7 @@ class BrownianNoise(StepNoise):
         self._seed = check_seed(seed)
         self._range = (torch.tensor(low), torch.tensor(high))
         # torchsde rounds the ends of its range, and warns of queries that are outside by less than that.
-        self._ends = (round(low, _BROWNIAN_DIGITS), round(high, _BROWNIAN_DIGITS))
+        self._ends = tuple(round(float(end), _BROWNIAN_DIGITS) for end in self._range)
         self._origin = torch.zeros(
             tuple(shape), dtype=torch.float64 if dtype == torch.float64 else torch.float32
         )

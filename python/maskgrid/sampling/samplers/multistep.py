@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from maskgrid.sampling.run import Run, Steps
-from maskgrid.sampling.samplers.steps import derivative
+from maskgrid.sampling.samplers.steps import derivative, move
 
 __all__ = ["deis", "ipndm", "ipndm_v", "lms"]
 
@@ -97,7 +97,7 @@ def deis(x: Tensor, run: Run, *, order: int = 3) -> Steps:
         denoised = yield x, sigma
         slopes = [derivative(x, sigma, denoised), *slopes][:order]
         if len(slopes) == 1 or following == 0:
-            x = x + slopes[0] * (following - sigma)
+            x = move(x, denoised, sigma, following)
         else:
             x = x + _combined(_deis_weights(_nodes(times, i, len(slopes)), times[i + 1]), slopes)
         run.memory["derivatives"] = slopes

@@ -66,8 +66,8 @@ class _Levels:
 class _Step:
     """The step that ends at sigma n in [1, S].
 
-    It has the highest order that its place in the list and the number of `known` denoised allow; the newest of
-    those belongs to sigma n - 1.
+    It has the highest order that its place in the list and the number of `known` denoised allow; the newest
+    of those belongs to sigma n - 1.
     """
 
     def __init__(self, levels: _Levels, n: int, known: int, bh2: bool) -> None:
