@@ -1,0 +1,1 @@
+"""The parts of `bench_geometry.py`: one file for each question."""
