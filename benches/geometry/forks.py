@@ -101,9 +101,9 @@ def run(report: Report, *, quick: bool) -> list[Point]:
         points.append(measure(side, pixels, whole=headline or side <= 4, budget=0.3 if quick else 0.8))
     report.heading("Masks of forks, Fork then Sample, stride 8")
     report.say(
-        "`dense` writes all forks' masks as (N, 1, h, w) float32 into the caller's memory; a fill sets the same "
-        "memory to zero. The original's way is timed on 4 forks and multiplied where there are more than 16; "
-        "only for 16x16 cells of 256 px it ran whole."
+        "`dense` writes all forks' masks as (N, 1, h, w) float32 into the caller's memory; a fill sets the "
+        "same memory to zero. The original's way ran whole for grids of up to 16 cells and for "
+        "16x16 cells of 256 px; elsewhere it is timed on 4 forks and multiplied."
     )
     report.say()
     columns = ["cells", "the original", "a plan", "times as fast", "dense", "of a fill", "torch, clever"]
