@@ -6,9 +6,16 @@
     +-- InvalidBufferError  (BufferError)   memory that can't be read or written
     +-- DenoiserError       (RuntimeError)  the network returned something unusable
     +-- CancelledError      (RuntimeError)  a callback asked to stop
+    +-- OutputExistsError   (FileExistsError) the output is there and was not to be replaced
 
-Every message says what was wrong, the value, and what is allowed.
+    RunInterrupted (KeyboardInterrupt)      Ctrl-C while sampling; no MaskGridError, so that it ends a program
+
+Every message says what was wrong, the value, and what is allowed. DenoiserError,
+CancelledError and RunInterrupted carry `result`: the forks that
+were finished before, None when there are none.
 """
+
+from typing import Any
 
 __all__ = [
     "CancelledError",
@@ -17,6 +24,8 @@ __all__ = [
     "InvalidTypeError",
     "InvalidValueError",
     "MaskGridError",
+    "OutputExistsError",
+    "RunInterrupted",
 ]
 
 
@@ -37,8 +46,34 @@ class InvalidBufferError(MaskGridError, BufferError):
 
 
 class DenoiserError(MaskGridError, RuntimeError):
-    """The network returned something unusable; the message says at which step and sigma."""
+    """The network returned something unusable; the message says at which step and sigma.
+
+    Attributes:
+        result: The finished forks (`maskgrid.sampling.ForkLatents`), None when there are none.
+    """
+
+    result: Any = None
 
 
 class CancelledError(MaskGridError, RuntimeError):
-    """A callback asked to stop; what was finished is in the error's `result`."""
+    """A callback asked to stop.
+
+    Attributes:
+        result: The finished forks (`maskgrid.sampling.ForkLatents`), None when there are none.
+    """
+
+    result: Any = None
+
+
+class RunInterrupted(KeyboardInterrupt):
+    """Ctrl-C while sampling. `except KeyboardInterrupt` catches it, `except Exception` does not.
+
+    Attributes:
+        result: The finished forks (`maskgrid.sampling.ForkLatents`), None when there are none.
+    """
+
+    result: Any = None
+
+
+class OutputExistsError(MaskGridError, FileExistsError):
+    """The output is already there and was not to be replaced."""

@@ -179,6 +179,7 @@ class DiscreteTable(NoiseTable):
             )
         sigmas = ((1 - shares) / shares) ** 0.5
         self.prediction: Prediction = prediction
+        self.alphas_cumprod = shares
         self.sigmas = sigmas.float()
         self._log_sigmas = sigmas.log().float()
 

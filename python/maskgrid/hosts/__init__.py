@@ -1,0 +1,1 @@
+"""Who runs the network: a plain function, a bare UNet."""

@@ -1,0 +1,191 @@
+"""Patches: the part of the sheet in which a fork differs from it.
+
+Outside its patch a fork is the sheet, so a solver only ever walks on the patches: N forks of a sheet cost
+about as much arithmetic and memory as one sheet, whatever N is. All patches of a run have one shape.
+
+Tensors have the forks as their first axis here, (N, B, C, ..., h, w), so that one item broadcasts over the
+forks.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+__all__ = ["Patches", "arrange"]
+
+
+@dataclass(frozen=True)
+class Patches:
+    """N rectangles of one shape on a sheet.
+
+    Attributes:
+        places: (top, left) of each.
+        size: (height, width) of all of them.
+        sheet: (h, w) of the sheet.
+    """
+
+    places: tuple[tuple[int, int], ...]
+    size: tuple[int, int]
+    sheet: tuple[int, int]
+
+    @classmethod
+    def whole(cls, count: int, sheet: tuple[int, int]) -> "Patches":
+        """Patches that are the sheet itself."""
+        return cls(((0, 0),) * count, sheet, sheet)
+
+    @classmethod
+    def covering(cls, boxes: Tensor, writes: Tensor, sheet: tuple[int, int]) -> "Patches":
+        """The smallest patches that cover a box each and, where the sheet allows, lie in their cells alike.
+
+        Lying alike keeps them on a lattice when the cells are on one, which `cut` and `paste` are fast on.
+
+        Args:
+            boxes: (N, 4) int64 top, left, bottom, right of what has to be covered, inside the sheet; empty
+                ones need nothing.
+            writes: (N, 4) each fork's cell.
+            sheet: (h, w).
+        """
+        needed = ((boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])).nonzero().flatten()
+        if not len(needed):
+            return cls(((0, 0),) * len(boxes), (0, 0), sheet)
+        origins = writes[:, :2]
+        relative = boxes[needed] - origins[needed].repeat(1, 2)
+        first, last = relative[:, :2].amin(0), relative[:, 2:].amax(0)
+        limits = torch.tensor(sheet)
+        size = torch.minimum(last - first, limits)
+        corners = (origins + first).clamp(min=0).minimum(limits - size)
+        places = tuple((top, left) for top, left in corners.tolist())
+        return cls(places, (int(size[0]), int(size[1])), sheet)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def of(self, forks: Sequence[int]) -> "Patches":
+        """The patches of some forks."""
+        return Patches(tuple(self.places[i] for i in forks), self.size, self.sheet)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every patch is the sheet itself."""
+        return self.size == self.sheet
+
+    def cut(self, sheets: Tensor) -> Tensor:
+        """Patch n of sheet n.
+
+        Args:
+            sheets: (N or 1, ..., h, w).
+
+        Returns:
+            (N, ..., *size), a copy; or sheets itself where patches are whole.
+        """
+        if self.is_whole:
+            return sheets
+        sheets = sheets.expand(len(self), *sheets.shape[1:])
+        if self._lattice is not None:
+            return _lattice_view(sheets, self._lattice, self.size).flatten(0, 1)
+        flat = sheets.reshape(self._flat_shape(sheets))
+        picked = flat.gather(2, self._index(sheets.device).expand(-1, flat.shape[1], -1))
+        return picked.reshape(*sheets.shape[:-2], *self.size)
+
+    def paste(self, patches: Tensor, sheets: Tensor) -> None:
+        """Write patch n into sheet n, in place.
+
+        Args:
+            patches: (N, ..., *size).
+            sheets: (N, ..., h, w), contiguous; another dtype is cast to.
+        """
+        if self.is_whole:
+            sheets.copy_(patches)
+        elif self._lattice is not None:
+            view = _lattice_view(sheets, self._lattice, self.size)
+            view.copy_(patches.reshape(view.shape))
+        else:
+            flat = sheets.view(self._flat_shape(sheets))
+            index = self._index(sheets.device).expand(-1, flat.shape[1], -1)
+            flat.scatter_(2, index, patches.to(sheets.dtype).reshape(index.shape))
+
+    def inside(self, rectangles: Tensor) -> Tensor:
+        """Which of each patch's elements lie in a rectangle of the sheet.
+
+        Args:
+            rectangles: (N, 4) int64 top, left, bottom, right.
+
+        Returns:
+            (N, *size) bool on the CPU.
+        """
+        places = torch.tensor(self.places, dtype=torch.int64).reshape(-1, 2)
+        rows = places[:, :1] + torch.arange(self.size[0])
+        columns = places[:, 1:] + torch.arange(self.size[1])
+        vertical = (rows >= rectangles[:, :1]) & (rows < rectangles[:, 2:3])
+        horizontal = (columns >= rectangles[:, 1:2]) & (columns < rectangles[:, 3:])
+        return vertical[:, :, None] & horizontal[:, None, :]
+
+    @cached_property
+    def _lattice(self) -> "_Lattice | None":
+        """The lattice that the places are on, row by row; None if they are on none."""
+        if not self.places:
+            return None
+        top, left = self.places[0]
+        columns = next((i for i, place in enumerate(self.places) if place[0] != top), len(self))
+        if len(self) % columns:
+            return None
+        down = self.places[columns][0] - top if columns < len(self) else 0
+        right = self.places[1][1] - left if columns > 1 else 0
+        lattice = _Lattice((top, left), (down, right), (len(self) // columns, columns))
+        return lattice if lattice.places == self.places and min(down, right) >= 0 else None
+
+    @cached_property
+    def _indices(self) -> dict[torch.device, Tensor]:
+        return {}
+
+    def _flat_shape(self, sheets: Tensor) -> tuple[int, int, int]:
+        return len(self), math.prod(sheets.shape[1:-2]), math.prod(self.sheet)
+
+    def _index(self, device: torch.device) -> Tensor:
+        """(N, 1, height * width) where each patch's elements lie in its flattened sheet."""
+        if device not in self._indices:
+            places = torch.tensor(self.places, dtype=torch.int64).reshape(-1, 2)
+            rows = places[:, 0, None, None] + torch.arange(self.size[0])[:, None]
+            columns = places[:, 1, None, None] + torch.arange(self.size[1])
+            self._indices[device] = (rows * self.sheet[1] + columns).reshape(len(self), 1, -1).to(device)
+        return self._indices[device]
+
+
+@dataclass(frozen=True)
+class _Lattice:
+    """Places at even distances: where the first is, how far apart they are, and how many (down, right)."""
+
+    first: tuple[int, int]
+    apart: tuple[int, int]
+    count: tuple[int, int]
+
+    @property
+    def places(self) -> tuple[tuple[int, int], ...]:
+        (top, left), (down, right), (rows, columns) = self.first, self.apart, self.count
+        return tuple((top + r * down, left + c * right) for r in range(rows) for c in range(columns))
+
+
+def _lattice_view(sheets: Tensor, lattice: _Lattice, size: tuple[int, int]) -> Tensor:
+    """Patch (r, c) of sheet r * columns + c for all of them, as (rows, columns, ..., *size): a view."""
+    (down, right), columns = lattice.apart, lattice.count[1]
+    *outer, height, width = sheets.stride()
+    steps = (columns * outer[0] + down * height, outer[0] + right * width)
+    corner = sheets.storage_offset() + lattice.first[0] * height + lattice.first[1] * width
+    shape = (*lattice.count, *sheets.shape[1:-2], *size)
+    return sheets.as_strided(shape, (*steps, *outer[1:], height, width), corner)
+
+
+def arrange(sheets: Tensor, cells: Tensor, onto: Tensor) -> None:
+    """Write each cell of its own sheet onto one sheet, in place.
+
+    Args:
+        sheets: (N, ..., h, w).
+        cells: (N, 4) int64 top, left, bottom, right; disjoint.
+        onto: (1, ..., h, w).
+    """
+    for sheet, (top, left, bottom, right) in zip(sheets, cells.tolist(), strict=True):
+        onto[0, ..., top:bottom, left:right] = sheet[..., top:bottom, left:right]
