@@ -98,6 +98,12 @@ pub enum Error {
         /// How many there are.
         count: u64,
     },
+    /// A cell that two forks would have.
+    #[error("cell {cell} is named twice; allowed is each cell at most once")]
+    CellNamedTwice {
+        /// Its number.
+        cell: u32,
+    },
     /// A shape that does not fit.
     #[error("{name} has shape {shape}; expected {expected}")]
     Shape {

@@ -36,7 +36,8 @@ impl Plan {
     /// The plan of these cells of a grid.
     ///
     /// # Errors
-    /// When a cell does not exist, a number is outside its range, or the alignment does not divide the latent size.
+    /// When a cell does not exist or is named twice, a number is outside its range, or the alignment does not divide
+    /// the latent size.
     pub fn new(grid: Grid, cells: Vec<u32>, options: PlanOptions) -> Result<Self> {
         let latent = grid.latent_size();
         if options.align == 0 {
@@ -52,8 +53,13 @@ impl Plan {
         }
         let mut plan = Self { grid, cells, options, window: Size::new(0, 0) };
         let mut window = Size::<Latent>::new(0, 0);
+        let mut named = vec![false; plan.grid.cells() as usize];
         for fork in 0..plan.len() {
             let needed = plan.needed(fork)?;
+            let cell = plan.cells[fork];
+            if std::mem::replace(&mut named[cell as usize], true) {
+                return Err(Error::CellNamedTwice { cell });
+            }
             window = Size::new(window.height.max(needed.height()), window.width.max(needed.width()));
         }
         plan.window = window;
@@ -148,6 +154,15 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cell_has_one_fork_at_most() {
+        let grid = Grid::builder(2, 2).from_cell(Size::new(8, 8)).expect("it fits");
+        let plan = |cells| Plan::new(grid.clone(), cells, PlanOptions::default());
+        assert!(plan(vec![3, 0]).is_ok());
+        assert_eq!(plan(vec![3, 0, 3]), Err(Error::CellNamedTwice { cell: 3 }));
+        assert_eq!(plan(vec![4]), Err(Error::NoSuchIndex { name: "cell", index: 4, count: 4 }));
+    }
 
     #[test]
     fn windows_contain_their_cells_and_have_one_shape() {

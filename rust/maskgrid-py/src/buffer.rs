@@ -26,7 +26,7 @@ use pyo3::types::{PyCapsule, PyDict};
 use pyo3::{ffi, intern};
 
 use crate::dlpack::{Deleter, DlTensor, Head, IS_COPIED, Legacy, READ_ONLY, Versioned, check_device};
-use crate::errors::{InvalidBufferError, InvalidTypeError};
+use crate::errors::{InvalidBufferError, InvalidTypeError, InvalidValueError};
 use crate::extent::{Axis, Dtype, Extent, Kind, MAX_AXES, tuple};
 use crate::threads;
 
@@ -61,8 +61,8 @@ pub(crate) struct Array {
 
 /// What keeps the memory alive. Made and dropped with the interpreter attached: neither kind is `Send`.
 enum Hold {
-    Buffer(Buffer),
-    Tensor(Tensor),
+    Buffer(#[expect(dead_code, reason = "held for its drop")] Buffer),
+    Tensor(#[expect(dead_code, reason = "held for its drop")] Tensor),
     /// Only looked at: the memory may be gone after the call.
     Nothing,
 }
@@ -147,6 +147,25 @@ impl Array {
         self.len() * usize::from(self.dtype.bytes)
     }
 
+    /// # Errors
+    /// When it has another shape.
+    pub(crate) fn expect_shape(&self, shape: &[usize]) -> PyResult<()> {
+        if self.shape() == shape {
+            return Ok(());
+        }
+        let (name, given, expected) = (self.name, tuple(self.shape()), tuple(shape));
+        Err(InvalidValueError::new_err(format!("{name} has shape {given}; expected {expected}")))
+    }
+
+    /// # Errors
+    /// When it has another type.
+    pub(crate) fn expect_dtype(&self, dtype: Dtype) -> PyResult<()> {
+        if self.dtype == dtype {
+            return Ok(());
+        }
+        Err(InvalidTypeError::new_err(format!("{} has dtype {}; expected {dtype}", self.name, self.dtype)))
+    }
+
     /// One axis.
     ///
     /// # Panics
@@ -216,19 +235,13 @@ impl Output {
     /// # Errors
     /// When it has another shape.
     pub(crate) fn expect_shape(&self, shape: &[usize]) -> PyResult<()> {
-        if self.shape() == shape {
-            return Ok(());
-        }
-        Err(unreadable(self.0.name, format!("has shape {}; expected {}", tuple(self.shape()), tuple(shape))))
+        self.0.expect_shape(shape)
     }
 
     /// # Errors
     /// When it has another type.
     pub(crate) fn expect_dtype(&self, dtype: Dtype) -> PyResult<()> {
-        if self.dtype() == dtype {
-            return Ok(());
-        }
-        Err(unreadable(self.0.name, format!("has dtype {}; expected {dtype}", self.dtype())))
+        self.0.expect_dtype(dtype)
     }
 
     /// Has `compute` write all items, row-major, of type `T`; with the interpreter released where `work` (about
@@ -332,7 +345,7 @@ impl Buffer {
         let bytes = usize::from(dtype.bytes);
         let foreign = if cfg!(target_endian = "little") { matches!(order, b'>' | b'!') } else { order == b'<' };
         let (mut shape, mut strides) = ([0; MAX_AXES], [0; MAX_AXES]);
-        let mut odd = (foreign && bytes > 1) || buffer.buf.addr() % bytes != 0;
+        let mut odd = (foreign && bytes > 1) || !buffer.buf.addr().is_multiple_of(bytes);
         for axis in 0..ndim {
             // SAFETY: not null (checked), and the protocol says that they have `ndim` numbers.
             let (len, stride) = unsafe { (*buffer.shape.add(axis), *buffer.strides.add(axis)) };

@@ -74,7 +74,7 @@ impl DlTensor {
             6 => Kind::Bool,
             _ => return None,
         };
-        if self.lanes != 1 || self.bits % 8 != 0 {
+        if self.lanes != 1 || !self.bits.is_multiple_of(8) {
             return None;
         }
         Dtype::new(kind, usize::from(self.bits / 8))

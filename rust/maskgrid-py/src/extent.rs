@@ -24,6 +24,8 @@ pub(crate) struct Dtype {
 }
 
 impl Dtype {
+    pub(crate) const FLOAT32: Self = Self { kind: Kind::Float, bytes: 4 };
+
     /// The type, where it exists.
     pub(crate) const fn new(kind: Kind, bytes: usize) -> Option<Self> {
         let exists = match kind {
@@ -103,7 +105,7 @@ impl Extent {
         if data.is_null() {
             return Err("has items but no memory: its data pointer is null".to_owned());
         }
-        if data.addr() % bytes != 0 {
+        if !data.addr().is_multiple_of(bytes) {
             return Err(format!("lies at an address that its items of {bytes} bytes are not aligned to"));
         }
         extent.reach().ok_or(TOO_LARGE)?;

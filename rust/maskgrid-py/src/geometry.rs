@@ -1,17 +1,37 @@
-//! Sizes, rectangles, grids and plan geometry as immutable Python objects.
+//! Sizes, rectangles and grids as immutable Python objects. Their doc comments are the public docstrings.
 
-use maskgrid_core::{Grid, Pixel, Plan, PlanOptions, Rect, Size, Unit};
+use maskgrid_core::{Grid, MAX_CELLS, MAX_SIDE, Pixel, Rect, Size, Unit};
 use pyo3::prelude::*;
-use pyo3::types::{PyTuple, PyType};
+use pyo3::types::{PySlice, PyTuple, PyType};
 
-use crate::errors::{InvalidTypeError, InvalidValueError, to_py};
+use crate::arguments::{pair, place, whole};
+use crate::errors::{InvalidValueError, to_py};
 
-/// Height and width; whether they are pixels or latent cells is said where a size is returned.
+/// What coordinates may be before a grid is there to say more.
+const ANY: std::ops::RangeInclusive<u32> = 0..=u32::MAX;
+const SIDES: std::ops::RangeInclusive<u32> = 1..=MAX_SIDE;
+const SPACES: std::ops::RangeInclusive<u32> = 0..=MAX_SIDE;
+const COUNTS: std::ops::RangeInclusive<u32> = 1..=MAX_CELLS;
+
+/// Height and width, in that order.
+///
+/// In pixels or in latent cells, as whatever returns it says. Unpacks like a tuple; compares by value, can be hashed
+/// and pickled, never changes.
+///
+/// Args:
+///     height: Rows, 0 or more.
+///     width: Columns, 0 or more.
+///
+/// Raises:
+///     InvalidTypeError: No whole number (floats and bools are refused).
+///     InvalidValueError: A negative number, or one of more than 32 bits.
 #[pyclass(name = "Size", module = "maskgrid", frozen, eq, ord, hash)]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct PySize {
+    /// Rows.
     #[pyo3(get)]
     height: u32,
+    /// Columns.
     #[pyo3(get)]
     width: u32,
 }
@@ -25,8 +45,14 @@ impl<U: Unit> From<Size<U>> for PySize {
 #[pymethods]
 impl PySize {
     #[new]
-    fn new(height: Coordinate, width: Coordinate) -> Self {
-        Self { height: height.0, width: width.0 }
+    fn new(height: &Bound<'_, PyAny>, width: &Bound<'_, PyAny>) -> PyResult<Self> {
+        Ok(Self { height: whole(height, "height", ANY)?, width: whole(width, "width", ANY)? })
+    }
+
+    /// Height times width.
+    #[getter]
+    fn area(&self) -> u64 {
+        Size::<Pixel>::new(self.height, self.width).area()
     }
 
     fn __len__(&self) -> usize {
@@ -34,11 +60,11 @@ impl PySize {
     }
 
     fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        PyTuple::new(py, [self.height, self.width])?.into_any().try_iter().map(Bound::into_any)
+        self.tuple(py)?.into_any().try_iter().map(Bound::into_any)
     }
 
     fn __getitem__<'py>(&self, py: Python<'py>, index: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        PyTuple::new(py, [self.height, self.width])?.as_any().get_item(index)
+        self.tuple(py)?.as_any().get_item(index)
     }
 
     fn __repr__(&self) -> String {
@@ -50,16 +76,39 @@ impl PySize {
     }
 }
 
+impl PySize {
+    fn tuple<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, [self.height, self.width])
+    }
+}
+
 /// A half-open rectangle: rows top to bottom - 1, columns left to right - 1.
+///
+/// In pixels or in latent cells, as whatever returns it says. Unpacks like a tuple; compares by value, can be hashed
+/// and pickled, never changes. An empty rectangle is false.
+///
+/// Args:
+///     top: First row, 0 or more.
+///     left: First column, 0 or more.
+///     bottom: One past the last row, `top` or more.
+///     right: One past the last column, `left` or more.
+///
+/// Raises:
+///     InvalidTypeError: No whole number (floats and bools are refused).
+///     InvalidValueError: A negative number, one of more than 32 bits, or an end before its start.
 #[pyclass(name = "Rect", module = "maskgrid", frozen, eq, ord, hash)]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct PyRect {
+    /// First row.
     #[pyo3(get)]
     top: u32,
+    /// First column.
     #[pyo3(get)]
     left: u32,
+    /// One past the last row.
     #[pyo3(get)]
     bottom: u32,
+    /// One past the last column.
     #[pyo3(get)]
     right: u32,
 }
@@ -79,8 +128,14 @@ impl From<&PyRect> for Rect<Pixel> {
 #[pymethods]
 impl PyRect {
     #[new]
-    fn new(top: Coordinate, left: Coordinate, bottom: Coordinate, right: Coordinate) -> PyResult<Self> {
-        let (top, left, bottom, right) = (top.0, left.0, bottom.0, right.0);
+    fn new(
+        top: &Bound<'_, PyAny>,
+        left: &Bound<'_, PyAny>,
+        bottom: &Bound<'_, PyAny>,
+        right: &Bound<'_, PyAny>,
+    ) -> PyResult<Self> {
+        let (top, left) = (whole(top, "top", ANY)?, whole(left, "left", ANY)?);
+        let (bottom, right) = (whole(bottom, "bottom", ANY)?, whole(right, "right", ANY)?);
         if bottom < top || right < left {
             return Err(InvalidValueError::new_err(format!(
                 "a rectangle from ({top}, {left}) to ({bottom}, {right}) ends before it starts; \
@@ -90,21 +145,25 @@ impl PyRect {
         Ok(Self { top, left, bottom, right })
     }
 
+    /// Rows.
     #[getter]
     fn height(&self) -> u32 {
         self.bottom - self.top
     }
 
+    /// Columns.
     #[getter]
     fn width(&self) -> u32 {
         self.right - self.left
     }
 
+    /// Height and width.
     #[getter]
     fn size(&self) -> PySize {
         Rect::<Pixel>::from(self).size().into()
     }
 
+    /// Height times width.
     #[getter]
     fn area(&self) -> u64 {
         Rect::<Pixel>::from(self).size().area()
@@ -113,7 +172,7 @@ impl PyRect {
     /// `(slice(top, bottom), slice(left, right))`, to index an array with.
     #[getter]
     fn slices<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        let slice = |start: u32, stop: u32| pyo3::types::PySlice::new(py, start as isize, stop as isize, 1);
+        let slice = |start: u32, stop: u32| PySlice::new(py, start as isize, stop as isize, 1);
         PyTuple::new(py, [slice(self.top, self.bottom), slice(self.left, self.right)])
     }
 
@@ -136,7 +195,11 @@ impl PyRect {
     }
 
     fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        PyTuple::new(py, [self.top, self.left, self.bottom, self.right])?.into_any().try_iter().map(Bound::into_any)
+        self.tuple(py)?.into_any().try_iter().map(Bound::into_any)
+    }
+
+    fn __getitem__<'py>(&self, py: Python<'py>, index: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.tuple(py)?.as_any().get_item(index)
     }
 
     fn __repr__(&self) -> String {
@@ -148,54 +211,45 @@ impl PyRect {
     }
 }
 
-/// A whole number that may be too large or negative on Python's side: refused with its value.
-struct Coordinate(u32);
-
-impl<'py> FromPyObject<'_, 'py> for Coordinate {
-    type Error = PyErr;
-
-    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        let not_whole = |_| {
-            let kind = object.get_type().name().map_or_else(|_| "?".to_owned(), |name| name.to_string());
-            InvalidTypeError::new_err(format!("expected a whole number, got {kind}"))
-        };
-        // __index__ takes ints and numpy's integers, and refuses floats and strings.
-        let whole = object.call_method0("__index__").map_err(not_whole)?;
-        whole.extract::<u32>().map(Self).map_err(|_| {
-            InvalidValueError::new_err(format!("the number {whole} is not allowed; allowed are 0 to {}", u32::MAX))
-        })
+impl PyRect {
+    fn tuple<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, [self.top, self.left, self.bottom, self.right])
     }
 }
 
-/// One number for both axes, or (vertical, horizontal); a `Size` too.
-struct Pair(u32, u32);
-
-impl<'py> FromPyObject<'_, 'py> for Pair {
-    type Error = PyErr;
-
-    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        if !object.hasattr("__len__")? {
-            let Coordinate(both) = object.extract()?;
-            return Ok(Self(both, both));
-        }
-        let sides = object.try_iter()?.collect::<PyResult<Vec<_>>>()?;
-        match sides.as_slice() {
-            [height, width] => Ok(Self(height.extract::<Coordinate>()?.0, width.extract::<Coordinate>()?.0)),
-            _ => Err(InvalidValueError::new_err(format!(
-                "expected one number or (height, width), got {} numbers",
-                sides.len()
-            ))),
-        }
-    }
-}
-
-impl From<Pair> for Size<Pixel> {
-    fn from(pair: Pair) -> Self {
-        Self::new(pair.0, pair.1)
-    }
-}
-
-/// Where the cells of a sheet lie.
+/// Where the cells of a sheet lie: rows x columns equal rectangles, numbered row by row.
+///
+/// Give the size of a cell, of the canvas, or both. Nothing has to divide:
+///
+/// - With a canvas alone the cells are the largest equal ones that fit. What they leave over lies at the bottom and at
+///   the right and belongs to no cell.
+/// - A canvas side that the stride does not divide is thought of as continued to the next multiple (`padded_canvas`):
+///   the latent side is `ceil(side / stride)`.
+/// - `latent_rect` rounds a cell outward, so neighbours may share latent cells; `write_rect` gives each latent cell to
+///   the cell that its centre lies in, so those are disjoint.
+///
+/// Grids compare by value, can be hashed and pickled, and never change. `len(grid)` is the number of cells.
+///
+/// Args:
+///     rows: Rows of cells, 1 to 4096.
+///     columns: Columns of cells, 1 to 4096; not more than 4096 cells in all.
+///     cell: Height and width of a cell in pixels, or one number for both; 1 to 65536.
+///     canvas: Height and width of the sheet in pixels, or one number for both; 1 to 65536.
+///     gap: Pixels between neighbouring cells, vertical and horizontal, or one number for both; default 0.
+///     margin: Pixels before the first and after the last cell, likewise; default 0.
+///     stride: Pixels per latent cell, 1 to 65536: 8 for most models (default), 16 or 32 for some, 1 for pixel models.
+///
+/// Raises:
+///     InvalidTypeError: No whole number (floats and bools are refused).
+///     InvalidValueError: A number outside its range, neither cell nor canvas, or cells that do not fit; the message
+///         names the nearest size that works.
+///
+/// Example:
+///     >>> grid = Grid(3, 4, cell=64)
+///     >>> grid.canvas, grid.latent_size
+///     (Size(height=192, width=256), Size(height=24, width=32))
+///     >>> grid.cell_rect(5)
+///     Rect(top=64, left=64, bottom=128, right=128)
 #[pyclass(name = "Grid", module = "maskgrid", frozen, eq, hash)]
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct PyGrid(pub(crate) Grid);
@@ -204,24 +258,34 @@ pub(crate) struct PyGrid(pub(crate) Grid);
 impl PyGrid {
     #[new]
     #[pyo3(signature = (rows, columns, *, cell=None, canvas=None, gap=None, margin=None, stride=None))]
-    #[expect(clippy::too_many_arguments, reason = "the keyword arguments of the Python constructor")]
     fn new(
-        rows: Coordinate,
-        columns: Coordinate,
-        cell: Option<Pair>,
-        canvas: Option<Pair>,
-        gap: Option<Pair>,
-        margin: Option<Pair>,
-        stride: Option<Coordinate>,
+        rows: &Bound<'_, PyAny>,
+        columns: &Bound<'_, PyAny>,
+        cell: Option<&Bound<'_, PyAny>>,
+        canvas: Option<&Bound<'_, PyAny>>,
+        gap: Option<&Bound<'_, PyAny>>,
+        margin: Option<&Bound<'_, PyAny>>,
+        stride: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        let builder = Grid::builder(rows.0, columns.0)
-            .gap(gap.map_or(Size::new(0, 0), Size::from))
-            .margin(margin.map_or(Size::new(0, 0), Size::from))
-            .stride(stride.map_or(8, |stride| stride.0));
+        let size = |object: &Bound<'_, PyAny>, name, allowed| {
+            pair(object, name, allowed).map(|(height, width)| Size::new(height, width))
+        };
+        let mut builder = Grid::builder(whole(rows, "rows", COUNTS)?, whole(columns, "columns", COUNTS)?);
+        if let Some(gap) = gap {
+            builder = builder.gap(size(gap, "gap", SPACES)?);
+        }
+        if let Some(margin) = margin {
+            builder = builder.margin(size(margin, "margin", SPACES)?);
+        }
+        if let Some(stride) = stride {
+            builder = builder.stride(whole(stride, "stride", SIDES)?);
+        }
+        let cell = cell.map(|cell| size(cell, "cell", SIDES)).transpose()?;
+        let canvas = canvas.map(|canvas| size(canvas, "canvas", SIDES)).transpose()?;
         let grid = match (cell, canvas) {
-            (Some(cell), None) => builder.from_cell(cell.into()),
-            (None, Some(canvas)) => builder.from_canvas(canvas.into()),
-            (Some(cell), Some(canvas)) => builder.from_cell_and_canvas(cell.into(), canvas.into()),
+            (Some(cell), None) => builder.from_cell(cell),
+            (None, Some(canvas)) => builder.from_canvas(canvas),
+            (Some(cell), Some(canvas)) => builder.from_cell_and_canvas(cell, canvas),
             (None, None) => {
                 return Err(InvalidValueError::new_err("a grid needs cell=, canvas= or both; neither was given"));
             }
@@ -229,61 +293,70 @@ impl PyGrid {
         grid.map(Self).map_err(to_py)
     }
 
-    /// The grid of the largest equal cells that fit into a canvas.
+    /// The grid of the largest equal cells that fit into a canvas; arguments as for `Grid`.
     #[classmethod]
     #[pyo3(signature = (canvas, rows, columns, *, gap=None, margin=None, stride=None))]
     fn from_canvas(
         _class: &Bound<'_, PyType>,
-        canvas: Pair,
-        rows: Coordinate,
-        columns: Coordinate,
-        gap: Option<Pair>,
-        margin: Option<Pair>,
-        stride: Option<Coordinate>,
+        canvas: &Bound<'_, PyAny>,
+        rows: &Bound<'_, PyAny>,
+        columns: &Bound<'_, PyAny>,
+        gap: Option<&Bound<'_, PyAny>>,
+        margin: Option<&Bound<'_, PyAny>>,
+        stride: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         Self::new(rows, columns, None, Some(canvas), gap, margin, stride)
     }
 
+    /// Rows of cells.
     #[getter]
     fn rows(&self) -> u32 {
         self.0.rows()
     }
 
+    /// Columns of cells.
     #[getter]
     fn columns(&self) -> u32 {
         self.0.columns()
     }
 
+    /// Size of one cell in pixels.
     #[getter]
     fn cell(&self) -> PySize {
         self.0.cell().into()
     }
 
+    /// Pixels between neighbouring cells, vertical and horizontal.
     #[getter]
     fn gap(&self) -> PySize {
         self.0.gap().into()
     }
 
+    /// Pixels before the first and after the last cell, vertical and horizontal.
     #[getter]
     fn margin(&self) -> PySize {
         self.0.margin().into()
     }
 
+    /// Size of the whole sheet in pixels.
     #[getter]
     fn canvas(&self) -> PySize {
         self.0.canvas().into()
     }
 
+    /// Pixels per latent cell.
     #[getter]
     fn stride(&self) -> u32 {
         self.0.stride()
     }
 
+    /// Size of the whole sheet in latent cells, rounded up.
     #[getter]
     fn latent_size(&self) -> PySize {
         self.0.latent_size().into()
     }
 
+    /// Size in pixels of the canvas continued to whole latent cells.
     #[getter]
     fn padded_canvas(&self) -> PySize {
         self.0.padded_canvas().into()
@@ -293,35 +366,30 @@ impl PyGrid {
         self.0.cells() as usize
     }
 
-    /// Row and column of a cell.
-    fn position(&self, index: isize) -> PyResult<(u32, u32)> {
-        self.0.position(self.index(index)).map_err(to_py)
+    /// Row and column of a cell; negative numbers count from the end.
+    fn position(&self, index: &Bound<'_, PyAny>) -> PyResult<(u32, u32)> {
+        self.0.position(self.index(index)?).map_err(to_py)
     }
 
-    /// Number of the cell at a row and a column.
-    fn index_of(&self, row: isize, column: isize) -> PyResult<usize> {
-        let inside = |value: isize, count: u32, name: &str| {
-            usize::try_from(value).ok().filter(|&value| value < count as usize).ok_or_else(|| {
-                InvalidValueError::new_err(format!("{name} {value} does not exist; there are {count}, numbered from 0"))
-            })
-        };
-        let row = inside(row, self.0.rows(), "row")?;
-        Ok(row * self.0.columns() as usize + inside(column, self.0.columns(), "column")?)
+    /// Number of the cell at a row and a column; negative ones count from the end.
+    fn index_of(&self, row: &Bound<'_, PyAny>, column: &Bound<'_, PyAny>) -> PyResult<usize> {
+        let columns = self.0.columns() as usize;
+        Ok(place(row, "row", self.0.rows() as usize)? * columns + place(column, "column", columns)?)
     }
 
-    /// The pixels of a cell.
-    fn cell_rect(&self, index: isize) -> PyResult<PyRect> {
-        self.0.cell_rect(self.index(index)).map(PyRect::from).map_err(to_py)
+    /// The pixels of a cell; negative numbers count from the end.
+    fn cell_rect(&self, index: &Bound<'_, PyAny>) -> PyResult<PyRect> {
+        self.0.cell_rect(self.index(index)?).map(PyRect::from).map_err(to_py)
     }
 
-    /// The latent cells that touch a cell.
-    fn latent_rect(&self, index: isize) -> PyResult<PyRect> {
-        self.0.latent_rect(self.index(index)).map(PyRect::from).map_err(to_py)
+    /// The latent cells that touch a cell (rounded outward); negative numbers count from the end.
+    fn latent_rect(&self, index: &Bound<'_, PyAny>) -> PyResult<PyRect> {
+        self.0.latent_rect(self.index(index)?).map(PyRect::from).map_err(to_py)
     }
 
-    /// The latent cells whose centre lies in a cell.
-    fn write_rect(&self, index: isize) -> PyResult<PyRect> {
-        self.0.write_rect(self.index(index)).map(PyRect::from).map_err(to_py)
+    /// The latent cells whose centre lies in a cell, disjoint for all cells; negative numbers count from the end.
+    fn write_rect(&self, index: &Bound<'_, PyAny>) -> PyResult<PyRect> {
+        self.0.write_rect(self.index(index)?).map(PyRect::from).map_err(to_py)
     }
 
     /// The pixel rectangles of all cells, row by row.
@@ -364,50 +432,7 @@ impl PyGrid {
 }
 
 impl PyGrid {
-    /// Negative numbers count from the end, as everywhere in Python; what is outside stays outside.
-    fn index(&self, index: isize) -> usize {
-        let wrapped = if index < 0 { index + self.0.cells() as isize } else { index };
-        usize::try_from(wrapped).unwrap_or(usize::MAX)
-    }
-}
-
-/// The geometry of a fork plan; `maskgrid.ForkPlan` adds the masks.
-#[pyclass(name = "Plan", module = "maskgrid._native", frozen, eq, hash)]
-#[derive(PartialEq, Eq, Hash)]
-pub(crate) struct PyPlan(pub(crate) Plan);
-
-#[pymethods]
-impl PyPlan {
-    #[new]
-    #[pyo3(signature = (grid, cells, *, halo, align))]
-    fn new(grid: &PyGrid, cells: Vec<u32>, halo: Coordinate, align: Coordinate) -> PyResult<Self> {
-        let options = PlanOptions { halo: halo.0, align: align.0 };
-        Plan::new(grid.0.clone(), cells, options).map(Self).map_err(to_py)
-    }
-
-    #[getter]
-    fn cells(&self) -> Vec<u32> {
-        self.0.cells().to_vec()
-    }
-
-    #[getter]
-    fn window_size(&self) -> PySize {
-        self.0.window_size().into()
-    }
-
-    fn __len__(&self) -> usize {
-        self.0.len()
-    }
-
-    fn window(&self, fork: usize) -> PyResult<PyRect> {
-        self.0.window(fork).map(PyRect::from).map_err(to_py)
-    }
-
-    fn place(&self, fork: usize) -> PyResult<PyRect> {
-        self.0.place(fork).map(PyRect::from).map_err(to_py)
-    }
-
-    fn write(&self, fork: usize) -> PyResult<PyRect> {
-        self.0.write(fork).map(PyRect::from).map_err(to_py)
+    fn index(&self, index: &Bound<'_, PyAny>) -> PyResult<usize> {
+        place(index, "cell", self.0.cells() as usize)
     }
 }

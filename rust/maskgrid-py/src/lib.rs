@@ -3,23 +3,34 @@
 //! Each file binds one group of functions: parse, release the interpreter, call the core, map the error. There is no
 //! arithmetic here. `buffer.rs` is the only file with unsafe code.
 
+mod arguments;
 mod buffer;
+mod coverage;
 mod dlpack;
 mod errors;
 mod extent;
 mod geometry;
+mod masks;
+mod plan;
 mod threads;
 
 use pyo3::prelude::*;
 
+/// The Rust core of maskgrid. Private: `maskgrid` has the documented names.
 #[pymodule(gil_used = false)]
-fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-    module.add_class::<geometry::PySize>()?;
-    module.add_class::<geometry::PyRect>()?;
-    module.add_class::<geometry::PyGrid>()?;
-    module.add_class::<geometry::PyPlan>()?;
-    module.add_function(wrap_pyfunction!(threads::set_num_threads, module)?)?;
-    module.add_function(wrap_pyfunction!(threads::num_threads, module)?)?;
-    Ok(())
+mod _native {
+    #[pymodule_export]
+    use super::coverage::{PyLayout, cell_masks, scatter, sheet_mask};
+    #[pymodule_export]
+    use super::geometry::{PyGrid, PyRect, PySize};
+    #[pymodule_export]
+    use super::masks::{bounding_boxes, describe, feather, fill_holes, grow, invert, shrink, threshold};
+    #[pymodule_export]
+    use super::plan::PyPlan;
+    #[pymodule_export]
+    use super::threads::{num_threads, set_num_threads};
+
+    #[pymodule_export]
+    #[expect(non_upper_case_globals, reason = "the name that Python gives a version")]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
 }
