@@ -165,6 +165,8 @@ def merge(
     _check_size(forks, images, grid.canvas, "forks", "the canvas")
     chosen = range(len(images)) if cells is None else cells
     _check_count(forks, len(images), len(chosen), "forks")
+    if len(set(chosen)) < len(chosen):
+        raise InvalidValueError(f"cells is {list(chosen)}; allowed is each cell at most once")
     if original is None and len(images) == 0:
         raise InvalidValueError(
             f"forks has shape {tuple(forks.shape)}; expected at least one fork, or original="

@@ -63,12 +63,12 @@ def cell_masks(
     width = max(_blocks(left, grid.cell.width, grid.stride) for _, _, left in keys)
     result = checked_out(out, (len(keys), height, width), torch.float32, [mask], allowed=(torch.float32,))
     result.zero_()
-    rows: dict[int, Tensor] = {}
+    columns: dict[int, Tensor] = {}
     for place, (index, top, left) in enumerate(keys):
-        if top not in rows:
-            # Rows first, for all masks at once: few phases, many cells.
-            rows[top] = _alone(values.transpose(1, 2), top, grid.stride, coverage).transpose(1, 2)
-        part = _alone(rows[top][index], left, grid.stride, coverage)
+        if left not in columns:
+            # Along the rows first, for all masks at once: few phases, many cells.
+            columns[left] = _alone(values, left, grid.stride, coverage)
+        part = _alone(columns[left][index].T, top, grid.stride, coverage).T
         result[place, : part.shape[0], : part.shape[1]] = part
     return result, values.flatten(1).any(dim=1).tolist()
 
@@ -127,9 +127,9 @@ def sheet_mask(mask: Tensor, grid: Grid, *, coverage: str = "center", out: Tenso
     # One mask for all cells is one row of one column of masks, read again for every row and column.
     counts = (1, 1) if len(values) == 1 else (grid.rows, grid.columns)
     cells = values.reshape(*counts, *values.shape[1:])
-    # (rows, columns, h, w) -> (columns, w, latent height) -> (latent height, latent width)
-    by_rows = _joined(cells.transpose(2, 3), tops, grid.stride, height, coverage)
-    sheet = _joined(by_rows.transpose(1, 2), lefts, grid.stride, width, coverage)
+    # (columns, rows, h, w) -> (rows, h, latent width) -> (latent width, latent height)
+    joined = _joined(cells.transpose(0, 1), lefts, grid.stride, width, coverage)
+    sheet = _joined(joined.transpose(1, 2), tops, grid.stride, height, coverage).T
     if coverage == "min":
         full = _covered(tops, grid.cell.height, grid.stride, height)[:, None]
         full = full & _covered(lefts, grid.cell.width, grid.stride, width)

@@ -13,7 +13,16 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["checked_out", "from_bools", "from_units", "stacked", "to_units"]
+__all__ = [
+    "at_least",
+    "checked",
+    "checked_out",
+    "from_bools",
+    "from_units",
+    "name",
+    "stacked",
+    "to_units",
+]
 
 MASK_DTYPES = (torch.bool, torch.uint8, torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
@@ -42,16 +51,14 @@ def stacked(mask: Tensor) -> Tensor:
     )
 
 
-def to_units(masks: Tensor) -> Tensor:
-    """Masks (N, H, W) as float32 in [0, 1]; for uint8, 255 is 1.
+def checked(masks: Tensor) -> Tensor:
+    """Masks (N, H, W) of any dtype, once all values are known to lie in [0, 1].
 
     Raises:
         InvalidValueError: A value outside [0, 1] or NaN; the message says where.
     """
-    if masks.dtype == torch.bool:
-        return masks.to(torch.float32)
-    if masks.dtype == torch.uint8:
-        return masks.to(torch.float32) / 255.0
+    if not masks.dtype.is_floating_point:
+        return masks
     outside = ~((masks >= 0) & (masks <= 1))
     if bool(outside.any()):
         index, row, column = torch.nonzero(outside)[0].tolist()
@@ -60,7 +67,33 @@ def to_units(masks: Tensor) -> Tensor:
             f"the mask has the value {value} at (mask {index}, row {row}, column {column}); "
             "allowed are numbers from 0 to 1"
         )
-    return masks.to(torch.float32)
+    return masks
+
+
+def at_least(masks: Tensor, level: float) -> Tensor:
+    """Where masks (N, H, W) reach a level, which is rounded to their dtype first, so that 0.7 reaches 0.7.
+
+    Raises:
+        InvalidValueError: A level outside [0, 1], a value outside [0, 1] or NaN.
+    """
+    if not 0.0 <= level <= 1.0:
+        raise InvalidValueError(f"level is {level}; allowed is 0 to 1")
+    masks = checked(masks)
+    if masks.dtype == torch.bool:
+        return masks if level > 0.0 else torch.ones_like(masks)
+    if masks.dtype == torch.uint8:
+        return masks >= next(value for value in range(256) if value / 255 >= level)
+    return masks >= torch.tensor(level, dtype=masks.dtype, device="cpu").item()
+
+
+def to_units(masks: Tensor) -> Tensor:
+    """Masks (N, H, W) as float32 in [0, 1]; for uint8, 255 is 1.
+
+    Raises:
+        InvalidValueError: A value outside [0, 1] or NaN.
+    """
+    units = checked(masks).to(torch.float32)
+    return units / 255.0 if masks.dtype == torch.uint8 else units
 
 
 def from_units(units: Tensor, dtype: torch.dtype) -> Tensor:

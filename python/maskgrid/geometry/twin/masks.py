@@ -15,7 +15,15 @@ import torch
 
 from maskgrid.errors import InvalidValueError
 from maskgrid.geometry.grid import Rect
-from maskgrid.geometry.twin.elements import checked_out, from_bools, from_units, stacked, to_units
+from maskgrid.geometry.twin.elements import (
+    at_least,
+    checked,
+    checked_out,
+    from_bools,
+    from_units,
+    stacked,
+    to_units,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,7 +42,7 @@ def threshold(mask: Tensor, level: float = 0.5, *, out: Tensor | None = None) ->
         InvalidValueError: Values or a level outside [0, 1], or an `out` of another shape.
         InvalidBufferError: An `out` on another device, or one that overlaps the mask.
     """
-    return _store_bools(_inside(mask, level), mask, out)
+    return _store_bools(at_least(stacked(mask), level), mask, out)
 
 
 def invert(mask: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -45,7 +53,13 @@ def invert(mask: Tensor, *, out: Tensor | None = None) -> Tensor:
         InvalidValueError: Values outside [0, 1], or an `out` of another shape.
         InvalidBufferError: An `out` on another device, or one that overlaps the mask.
     """
-    return _store_units(1.0 - to_units(stacked(mask)), mask, mask.dtype, out)
+    masks = checked(stacked(mask))
+    result = checked_out(out, mask.shape[:3], mask.dtype, [mask])
+    # Flipping all bits of a byte is 255 - value.
+    inverse = 1 - masks if masks.dtype.is_floating_point else ~masks
+    if result.dtype != mask.dtype:
+        inverse = from_units(to_units(inverse), result.dtype)
+    return result.copy_(inverse.reshape(result.shape))
 
 
 def grow(mask: Tensor, radius: float, *, level: float = 0.5, out: Tensor | None = None) -> Tensor:
@@ -63,7 +77,7 @@ def grow(mask: Tensor, radius: float, *, level: float = 0.5, out: Tensor | None 
             another shape.
         InvalidBufferError: An `out` on another device, or one that overlaps the mask.
     """
-    return _store_bools(_grown(_inside(mask, level), _length("radius", radius)), mask, out)
+    return _store_bools(_grown(at_least(stacked(mask), level), _length("radius", radius)), mask, out)
 
 
 def shrink(mask: Tensor, radius: float, *, level: float = 0.5, out: Tensor | None = None) -> Tensor:
@@ -81,7 +95,7 @@ def shrink(mask: Tensor, radius: float, *, level: float = 0.5, out: Tensor | Non
             another shape.
         InvalidBufferError: An `out` on another device, or one that overlaps the mask.
     """
-    return _store_bools(~_grown(~_inside(mask, level), _length("radius", radius)), mask, out)
+    return _store_bools(~_grown(~at_least(stacked(mask), level), _length("radius", radius)), mask, out)
 
 
 def feather(
@@ -111,9 +125,11 @@ def feather(
         raise InvalidValueError(f"where is {where!r}; allowed are 'inside', 'outside', 'centred'")
     width = _length("width", width)
     dtype = torch.float32 if mask.dtype == torch.bool else mask.dtype
-    inside = _inside(mask, level)
+    inside = at_least(stacked(mask), level)
     if width == 0.0:
         return _store_units(inside.to(torch.float32), mask, dtype, out)
+    # Wider ramps are flat on any mask, and their width would not fit into float32.
+    width = min(width, 1e30)
     # Farther from the edge than this the ramp has ended, wherever it lies.
     reach = width + 0.5
     depth = _distance(~inside, reach) - 0.5
@@ -130,7 +146,7 @@ def fill_holes(mask: Tensor, *, level: float = 0.5, out: Tensor | None = None) -
         InvalidValueError: Values or a level outside [0, 1], or an `out` of another shape.
         InvalidBufferError: An `out` on another device, or one that overlaps the mask.
     """
-    walls = _inside(mask, level)
+    walls = at_least(stacked(mask), level)
     reached = torch.zeros_like(walls)
     reached[:, :1], reached[:, -1:] = True, True
     reached[:, :, :1], reached[:, :, -1:] = True, True
@@ -153,20 +169,12 @@ def bounding_box(mask: Tensor, *, level: float = 0.5) -> Rect | list[Rect]:
         InvalidTypeError: A dtype that no mask has.
         InvalidValueError: Values or a level outside [0, 1].
     """
-    inside = _inside(mask, level)
+    inside = at_least(stacked(mask), level)
     tops, bottoms = _ends(inside.any(dim=2))
     lefts, rights = _ends(inside.any(dim=1))
     edges = torch.stack((tops, lefts, bottoms, rights), dim=1).tolist()
     rects = [Rect(*(int(edge) for edge in box)) for box in edges]
     return rects[0] if mask.ndim == 2 else rects
-
-
-def _inside(mask: Tensor, level: float) -> Tensor:
-    """(N, H, W) bool: where the value is at least the level."""
-    if not 0.0 <= level <= 1.0:
-        raise InvalidValueError(f"level is {level}; allowed is 0 to 1")
-    # torch rounds a plain number to the tensor's dtype first, so 0.7 as float32 is at least the level 0.7.
-    return to_units(stacked(mask)) >= level
 
 
 def _length(name: str, value: float) -> float:
@@ -188,7 +196,8 @@ def _store_units(units: Tensor, mask: Tensor, dtype: torch.dtype, out: Tensor | 
 def _grown(inside: Tensor, radius: float) -> Tensor:
     """Whether a True pixel lies within the radius: down the columns first, then one step for each offset."""
     _, height, width = inside.shape
-    squared = math.floor(min(radius, height + width) ** 2)
+    radius = min(radius, height + width)
+    squared = math.floor(radius * radius)
     vertical = _vertical_distance(inside)
     grown = torch.zeros_like(inside)
     for offset in range(min(math.isqrt(squared), width - 1) + 1):
