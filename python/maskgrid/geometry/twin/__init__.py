@@ -8,5 +8,5 @@ against: it reads like the definitions. `import maskgrid` does not import it.
 - `coverage`: latent masks of single cells and of the whole sheet
 - `canvas`: tile, split, cell_view, join, merge, paste
 - `grid`: where cells and windows lie, in plain Python
-- `elements`: the number types of masks; `sheets`: the axis orders of sheets
+- `arguments`: numbers and names; `elements`: the number types of masks; `sheets`: the axis orders of sheets
 """

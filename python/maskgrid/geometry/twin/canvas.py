@@ -12,6 +12,7 @@ import torch
 
 from maskgrid.errors import InvalidBufferError, InvalidTypeError, InvalidValueError
 from maskgrid.geometry.grid import Grid
+from maskgrid.geometry.twin.arguments import cell_numbers
 from maskgrid.geometry.twin.elements import checked_out, name, stacked, to_units
 from maskgrid.geometry.twin.sheets import checked_channels, five_axes, resized
 
@@ -163,10 +164,10 @@ def merge(
     """
     images = five_axes(forks, checked_channels(channels), argument="forks", several=True)
     _check_size(forks, images, grid.canvas, "forks", "the canvas")
-    chosen = range(len(images)) if cells is None else cells
+    chosen = cell_numbers(range(len(images)) if cells is None else cells, len(grid))
     _check_count(forks, len(images), len(chosen), "forks")
     if len(set(chosen)) < len(chosen):
-        raise InvalidValueError(f"cells is {list(chosen)}; allowed is each cell at most once")
+        raise InvalidValueError(f"cells is {chosen}; allowed is each cell at most once")
     if original is None and len(images) == 0:
         raise InvalidValueError(
             f"forks has shape {tuple(forks.shape)}; expected at least one fork, or original="

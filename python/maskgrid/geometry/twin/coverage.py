@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from maskgrid.errors import InvalidValueError
+from maskgrid.geometry.twin.arguments import cell_numbers, choice
 from maskgrid.geometry.twin.elements import checked_out, from_units, stacked, to_units
 
 if TYPE_CHECKING:
@@ -93,9 +94,10 @@ def scatter(
         InvalidValueError: A cell that does not exist, or an `out` of another shape.
         InvalidBufferError: An `out` on another device, or one that overlaps the masks.
     """
-    result = checked_out(out, (len(cells), 1, *grid.latent_size), torch.float32, [masks])
+    numbers = cell_numbers(cells, len(grid))
+    result = checked_out(out, (len(numbers), 1, *grid.latent_size), torch.float32, [masks])
     result.zero_()
-    for place, cell in zip(result[:, 0], cells, strict=True):
+    for place, cell in zip(result[:, 0], numbers, strict=True):
         rect = grid.latent_rect(cell)
         mask = masks[layout.index(cell), : rect.height, : rect.width]
         place[rect.slices] = from_units(mask, result.dtype)
@@ -139,9 +141,7 @@ def sheet_mask(mask: Tensor, grid: Grid, *, coverage: str = "center", out: Tenso
 
 def _cell_values(mask: Tensor, grid: Grid, coverage: str) -> Tensor:
     """The masks (1 or cells, h, w) as float32 in [0, 1], once count and size are what the grid needs."""
-    if coverage not in COVERAGES:
-        allowed = ", ".join(repr(name) for name in COVERAGES)
-        raise InvalidValueError(f"coverage is {coverage!r}; allowed are {allowed}")
+    choice(coverage, "coverage", COVERAGES)
     masks = stacked(mask)
     count, height, width = masks.shape
     if (height, width) != tuple(grid.cell) or count not in (1, len(grid)):

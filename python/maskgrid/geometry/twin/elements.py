@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from maskgrid.errors import InvalidBufferError, InvalidTypeError, InvalidValueError
+from maskgrid.geometry.twin.arguments import level_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,8 +77,7 @@ def at_least(masks: Tensor, level: float) -> Tensor:
     Raises:
         InvalidValueError: A level outside [0, 1], a value outside [0, 1] or NaN.
     """
-    if not 0.0 <= level <= 1.0:
-        raise InvalidValueError(f"level is {level}; allowed is 0 to 1")
+    level = level_number(level)
     masks = checked(masks)
     if masks.dtype == torch.bool:
         return masks if level > 0.0 else torch.ones_like(masks)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from maskgrid.errors import InvalidValueError
 from maskgrid.geometry.grid import Rect
+from maskgrid.geometry.twin.arguments import choice, pixels
 from maskgrid.geometry.twin.elements import (
     at_least,
     checked,
@@ -77,7 +77,7 @@ def grow(mask: Tensor, radius: float, *, level: float = 0.5, out: Tensor | None 
             another shape.
         InvalidBufferError: An `out` on another device, or one that overlaps the mask.
     """
-    return _store_bools(_grown(at_least(stacked(mask), level), _length("radius", radius)), mask, out)
+    return _store_bools(_grown(at_least(stacked(mask), level), pixels(radius, "radius")), mask, out)
 
 
 def shrink(mask: Tensor, radius: float, *, level: float = 0.5, out: Tensor | None = None) -> Tensor:
@@ -95,7 +95,7 @@ def shrink(mask: Tensor, radius: float, *, level: float = 0.5, out: Tensor | Non
             another shape.
         InvalidBufferError: An `out` on another device, or one that overlaps the mask.
     """
-    return _store_bools(~_grown(~at_least(stacked(mask), level), _length("radius", radius)), mask, out)
+    return _store_bools(~_grown(~at_least(stacked(mask), level), pixels(radius, "radius")), mask, out)
 
 
 def feather(
@@ -120,10 +120,9 @@ def feather(
             `where`, an `out` of another shape.
         InvalidBufferError: An `out` on another device, or one that overlaps the mask.
     """
-    shifts = {"inside": 0.0, "centred": 0.5, "outside": 1.0}
-    if where not in shifts:
-        raise InvalidValueError(f"where is {where!r}; allowed are 'inside', 'outside', 'centred'")
-    width = _length("width", width)
+    shifts = {"inside": 0.0, "outside": 1.0, "centred": 0.5}
+    shift = shifts[choice(where, "where", list(shifts))]
+    width = pixels(width, "width")
     dtype = torch.float32 if mask.dtype == torch.bool else mask.dtype
     inside = at_least(stacked(mask), level)
     if width == 0.0:
@@ -135,7 +134,7 @@ def feather(
     depth = _distance(~inside, reach) - 0.5
     height = 0.5 - _distance(inside, reach)
     signed = torch.where(inside, depth, height)
-    return _store_units((signed / width + shifts[where]).clamp(0.0, 1.0), mask, dtype, out)
+    return _store_units((signed / width + shift).clamp(0.0, 1.0), mask, dtype, out)
 
 
 def fill_holes(mask: Tensor, *, level: float = 0.5, out: Tensor | None = None) -> Tensor:
@@ -175,12 +174,6 @@ def bounding_box(mask: Tensor, *, level: float = 0.5) -> Rect | list[Rect]:
     edges = torch.stack((tops, lefts, bottoms, rights), dim=1).tolist()
     rects = [Rect(*(int(edge) for edge in box)) for box in edges]
     return rects[0] if mask.ndim == 2 else rects
-
-
-def _length(name: str, value: float) -> float:
-    if not 0.0 <= value < math.inf:
-        raise InvalidValueError(f"{name} is {value}; allowed is a finite number of pixels, 0 or more")
-    return float(value)
 
 
 def _store_bools(inside: Tensor, mask: Tensor, out: Tensor | None) -> Tensor:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from maskgrid.errors import InvalidTypeError, InvalidValueError
+from maskgrid.geometry.twin.arguments import choice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,9 +25,7 @@ def checked_channels(channels: str) -> str:
     Raises:
         InvalidValueError: Another word.
     """
-    if channels not in ("first", "last"):
-        raise InvalidValueError(f"channels is {channels!r}; allowed are 'first', 'last'")
-    return channels
+    return choice(channels, "channels", ("last", "first"))
 
 
 def five_axes(image: Tensor, channels: str, *, argument: str, several: bool) -> Tensor:

@@ -1,0 +1,78 @@
+"""Numbers and names as they are given; refusals say which argument, its value, and what is allowed."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import TYPE_CHECKING, Any
+
+from maskgrid.errors import InvalidTypeError, InvalidValueError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = ["cell_numbers", "choice", "level_number", "pixels"]
+
+
+def level_number(value: Any) -> float:
+    """A level.
+
+    Raises:
+        InvalidTypeError: No number.
+        InvalidValueError: A number outside [0, 1], or NaN.
+    """
+    level = _number(value, "level")
+    if not 0.0 <= level <= 1.0:
+        raise InvalidValueError(f"level is {level}; allowed is 0 to 1")
+    return level
+
+
+def pixels(value: Any, name: str) -> float:
+    """A length in pixels.
+
+    Raises:
+        InvalidTypeError: No number.
+        InvalidValueError: A negative or infinite number, or NaN.
+    """
+    length = _number(value, name)
+    if not 0.0 <= length < math.inf:
+        raise InvalidValueError(f"{name} is {length}; allowed is 0 or more pixels")
+    return length
+
+
+def choice(value: Any, name: str, choices: Sequence[str]) -> str:
+    """One of a few names.
+
+    Raises:
+        InvalidValueError: Anything else.
+    """
+    for allowed in choices:
+        if isinstance(value, str) and value == allowed:
+            return allowed
+    names = ", ".join(repr(allowed) for allowed in choices)
+    raise InvalidValueError(f"{name} is {value!r}; allowed are {names}")
+
+
+def cell_numbers(cells: Iterable[Any], count: int) -> list[int]:
+    """Numbers of cells of which there are `count`.
+
+    Raises:
+        InvalidTypeError: No whole number.
+        InvalidValueError: A cell that does not exist.
+    """
+    numbers = []
+    for cell in cells:
+        if isinstance(cell, bool) or not hasattr(cell, "__index__"):
+            raise InvalidTypeError(f"a cell is a {type(cell).__name__}; allowed is a whole number")
+        number = operator.index(cell)
+        if not 0 <= number < count:
+            raise InvalidValueError(f"cell {number} does not exist; there are {count}, numbered from 0")
+        numbers.append(number)
+    return numbers
+
+
+def _number(value: Any, name: str) -> float:
+    # float() would read strings too.
+    if isinstance(value, bool) or not (hasattr(value, "__float__") or hasattr(value, "__index__")):
+        raise InvalidTypeError(f"{name} is a {type(value).__name__}; allowed is a number")
+    return float(value)
