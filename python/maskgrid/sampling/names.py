@@ -23,6 +23,8 @@ def unknown_name(
         The error, to be raised by the caller.
     """
     choices = list(allowed)
-    near = difflib.get_close_matches(str(name), choices, n=1, cutoff=0.0)
+    # Names are lower case with p for plus, people write DPM++ 2M.
+    plain = str(name).lower().replace("+", "p").replace("-", "_").replace(" ", "_")
+    near = difflib.get_close_matches(plain, choices, n=1, cutoff=0.0) if plain else []
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return InvalidValueError(f"{kind} {name!r} {why}.{hint} Allowed: {', '.join(choices)}")

@@ -6,14 +6,19 @@ they differ in the polynomial's variable and in whether they take the steps for 
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from maskgrid.sampling.run import Run, Steps
 from maskgrid.sampling.samplers.steps import derivative, move
 
 __all__ = ["deis", "ipndm", "ipndm_v", "lms"]
+
+Floats = NDArray[np.float64]
 
 # Adams-Bashforth over equal steps, newest derivative first.
 _ADAMS_BASHFORTH = (
@@ -22,7 +27,6 @@ _ADAMS_BASHFORTH = (
     (23 / 12, -16 / 12, 5 / 12),
     (55 / 24, -59 / 24, 37 / 24, -9 / 24),
 )
-
 
 # The variance-preserving time that DEIS's polynomials run over: sigma 0.002 at t = 0.001, sigma 80 at t = 1.
 _VP_LOG_LOW = (torch.tensor(0.002) ** 2 + 1).log()
@@ -45,7 +49,8 @@ def lms(x: Tensor, run: Run, *, order: int = 4) -> Steps:
         if following == 0:
             x = denoised
         else:
-            x = x + _combined(_polynomial_weights(_nodes(run.sigmas, i, len(slopes)), following), slopes)
+            weights = _polynomial_weights(_nodes(run.sigmas, i, len(slopes)), float(following))
+            x = x + _combined(weights, slopes)
         run.memory["derivatives"] = slopes
     return x
 
@@ -80,8 +85,8 @@ def ipndm_v(x: Tensor, run: Run, *, order: int = 4) -> Steps:
         if following == 0:
             x = denoised
         else:
-            nodes = [following, *_nodes(run.sigmas, i, len(slopes))]
-            x = x + _combined(_uneven_weights(nodes), slopes) * (following - sigma)
+            weights = _uneven_weights((float(following), *_nodes(run.sigmas, i, len(slopes))))
+            x = x + _combined(weights, slopes) * (following - sigma)
         run.memory["derivatives"] = slopes
     return x
 
@@ -99,12 +104,12 @@ def deis(x: Tensor, run: Run, *, order: int = 3) -> Steps:
         if len(slopes) == 1 or following == 0:
             x = move(x, denoised, sigma, following)
         else:
-            x = x + _combined(_deis_weights(_nodes(times, i, len(slopes)), times[i + 1]), slopes)
+            x = x + _combined(_deis_weights(_nodes(times, i, len(slopes)), float(times[i + 1])), slopes)
         run.memory["derivatives"] = slopes
     return x
 
 
-def _combined(weights: Sequence[Tensor | float], newest_first: Sequence[Tensor]) -> Tensor:
+def _combined(weights: Sequence[float], newest_first: Sequence[Tensor]) -> Tensor:
     """The weighted sum of derivatives."""
     total = newest_first[0] * weights[0]
     for weight, d in zip(weights[1:], newest_first[1:], strict=True):
@@ -112,47 +117,46 @@ def _combined(weights: Sequence[Tensor | float], newest_first: Sequence[Tensor])
     return total
 
 
-def _nodes(values: Tensor, i: int, count: int) -> list[Tensor]:
+def _nodes(values: Tensor, i: int, count: int) -> tuple[float, ...]:
     """The values of step i and of the steps before it, newest first."""
-    return [values[i - k] for k in range(count)]
+    return tuple(float(values[i - k]) for k in range(count))
 
 
-def _lagrange(nodes: list[Tensor], at: Tensor) -> list[Tensor]:
-    """Lagrange's basis polynomials over the nodes, each evaluated at (P,) float64 points."""
-    where = [float(node) for node in nodes]
+def _lagrange(nodes: tuple[float, ...], at: Floats) -> list[Floats]:
+    """Lagrange's basis polynomials over the nodes, each evaluated at (P,) points."""
     basis = []
-    for j, own in enumerate(where):
-        value = torch.ones_like(at)
-        for k, other in enumerate(where):
+    for j, own in enumerate(nodes):
+        value = np.ones_like(at)
+        for k, other in enumerate(nodes):
             if k != j:
                 value = value * (at - other) / (own - other)
         basis.append(value)
     return basis
 
 
-def _polynomial_weights(nodes: list[Tensor], end: Tensor) -> list[float]:
+def _polynomial_weights(nodes: tuple[float, ...], end: float) -> list[float]:
     """The integrals of the basis polynomials from the first node to the end.
 
     Two Gauss points are exact up to degree 3, which is four nodes.
     """
-    middle, half = float(end + nodes[0]) / 2, float(end - nodes[0]) / 2
+    middle, half = (end + nodes[0]) / 2, (end - nodes[0]) / 2
     reach = half / math.sqrt(3)
-    points = torch.tensor([middle - reach, middle + reach], dtype=torch.float64)
+    points = np.array([middle - reach, middle + reach])
     return [half * float(value.sum()) for value in _lagrange(nodes, points)]
 
 
-def _uneven_weights(nodes: list[Tensor]) -> list[Tensor]:
+def _uneven_weights(nodes: tuple[float, ...]) -> list[float]:
     """Adams-Bashforth weights from the sizes of the last steps, divided by this step's size.
 
-    Exact for two nodes. For more, the correction by second and third differences is the diff-sampler
-    project's, which is Adams-Bashforth's own only where the steps are equal.
+    Exact for two nodes. What more of them add by second and third differences is the diff-sampler project's,
+    and not quite Adams-Bashforth's: four derivatives give order 3 over equal steps and 2 over uneven ones.
 
     Args:
         nodes: The sigma to step to, then those of the derivatives, newest first; 2 to 5 of them.
     """
     h = [nodes[k] - nodes[k + 1] for k in range(len(nodes) - 1)]
     if len(h) == 1:
-        return [torch.ones_like(h[0])]
+        return [1.0]
     ratio = h[0] / h[1]
     weights = [1 + ratio / 2, -ratio / 2]
     if len(h) == 2:
@@ -179,16 +183,15 @@ def _vp_time(sigmas: Tensor) -> Tensor:
     return ((_VP_START**2 + 2 * _VP_SLOPE * (sigmas**2 + 1).log()).sqrt() - _VP_START) / _VP_SLOPE
 
 
-def _deis_weights(nodes: list[Tensor], end: Tensor) -> list[float]:
+@lru_cache(maxsize=4096)
+def _deis_weights(nodes: tuple[float, ...], end: float) -> tuple[float, ...]:
     """The integrals of dsigma/dt times the basis polynomials from the first node to the end.
 
     The mean over evenly spaced points, both ends included, is what the DEIS code in use takes for the
     integral. Its error of 1e-4 shows in the latents, so it is kept.
     """
-    start, stop = float(nodes[0]), float(end)
-    t = torch.linspace(start, stop, _DEIS_POINTS, dtype=torch.float64)
+    t = np.linspace(nodes[0], end, _DEIS_POINTS)
     slope, first = float(_VP_SLOPE), float(_VP_START)
     log_alpha = -0.5 * slope * t**2 - first * t
-    alpha = log_alpha.exp()
-    speed = 0.5 * (slope * t + first) / (alpha * -torch.expm1(log_alpha)).sqrt()
-    return [float((speed * value).mean()) * (stop - start) for value in _lagrange(nodes, t)]
+    speed = 0.5 * (slope * t + first) / np.sqrt(np.exp(log_alpha) * -np.expm1(log_alpha))
+    return tuple(float((speed * value).mean()) * (end - nodes[0]) for value in _lagrange(nodes, t))

@@ -1,0 +1,67 @@
+"""Denoisers with known answers, and the loop that drives a sampler with them."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from maskgrid.sampling.noise import step_noise
+from maskgrid.sampling.run import Memory, Run, Sampler, Steps
+from maskgrid.sampling.samplers import SAMPLERS
+from maskgrid.sampling.tables import NoiseTable
+
+Denoiser = Callable[[Tensor, Tensor], Tensor]
+
+
+def drive(steps: Steps, denoiser: Denoiser) -> Tensor:
+    """Answer a sampler until it returns."""
+    try:
+        x, sigma = next(steps)
+        while True:
+            x, sigma = steps.send(denoiser(x, sigma))
+    except StopIteration as end:
+        result: Tensor = end.value
+        return result
+
+
+def walk(
+    name: str,
+    x: Tensor,
+    sigmas: Tensor,
+    table: NoiseTable,
+    denoiser: Denoiser,
+    *,
+    start: int = 0,
+    stop: int | None = None,
+    memory: Memory | None = None,
+    position: int = 0,
+    seed: int = 3,
+) -> tuple[Tensor, Run]:
+    """Walk a stretch with a named sampler; the noise is drawn for the first item's shape."""
+    info = SAMPLERS[name]
+    noise = step_noise(info.noise, (1, *x.shape[1:]), seed, sigmas, position=position)
+    run = Run(sigmas, table, noise, start, stop, dict(memory or {}))
+    return drive(info.solve(x, run), denoiser), run
+
+
+def solve(solver: Sampler, x: Tensor, run: Run, denoiser: Denoiser) -> Tensor:
+    """Walk a run with a solver."""
+    return drive(solver(x, run), denoiser)
+
+
+def crooked(x: Tensor, sigma: Tensor) -> Tensor:
+    """A small nonlinear network."""
+    return torch.tanh(x * 0.3 + 0.1 * sigma) * 0.7 + x.mean(1, keepdim=True) * 0.05
+
+
+def gaussian_std(table: NoiseTable, sigma: Tensor) -> Tensor:
+    """The standard deviation of x at sigma, for images of independent standard normal latents."""
+    return (table.alpha(sigma) ** 2 + sigma**2).sqrt()
+
+
+def gaussian_denoiser(table: NoiseTable) -> Denoiser:
+    """The exact denoiser of such images, E[image | x] = alpha / (alpha^2 + sigma^2) * x.
+
+    The probability flow through it only scales x: x(sigma) is x(sigma_0) * std(sigma) / std(sigma_0).
+    """
+    return lambda x, sigma: x * (table.alpha(sigma) / gaussian_std(table, sigma) ** 2)
