@@ -144,7 +144,7 @@ class _Conditions:
         if not forks and self._sheet is None:
             raise InvalidValueError(
                 f"{self._count} forks have a {self._name} of their own and their sheet has none while they "
-                "are sampled together; allowed: one for it, or sample_forks(together='cells'), or fork_at=0"
+                "are sampled together; allowed: one for it, or sheet_conditioning='cells', or fork_at=0"
             )
         if self._count > 1 and forks and max(forks) >= self._count:
             raise InvalidValueError(

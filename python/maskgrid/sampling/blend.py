@@ -80,11 +80,13 @@ class Blend:
         self._image_latents = image_latents
         self._image_patches = patches.cut(image_latents)
         self._noise = noise
+        self._noise_patches = patches.cut(noise)
         self._patches = patches
         self._table = table
         self._rule = rule
         self._steps = steps
         self._dtype = dtype
+        self._shape = (len(patches), *image_latents.shape[1:])
 
     def surroundings(self, sigma: Tensor) -> Tensor:
         """(N or 1, B, C, ..., h, w) the sheet noised to sigma."""
@@ -92,26 +94,30 @@ class Blend:
 
     def inside(self, x: Tensor, sigma: Tensor, step: int) -> Tensor:
         """(N, B, C, ..., *size): x blended with its surroundings, inside the patches."""
-        return torch.lerp(self._patches.cut(self.surroundings(sigma)), x, self._mask_at(step))
+        around = self._table.noised(self._image_patches, self._noise_patches, sigma)
+        return torch.lerp(around, x, self._mask_at(step))
 
-    def before(self, x: Tensor, sigma: Tensor, step: int) -> Tensor:
-        """What the network is shown: whole sheets, new memory.
+    def before(self, x: Tensor, sigma: Tensor, step: int, *, out: Tensor | None = None) -> Tensor:
+        """What the network is shown: whole sheets.
 
         Args:
             x: (N or 1, B, C, ..., *size) the solver's x, inside the patches.
             sigma: 0-d, its noise level.
             step: The step of the run.
+            out: What an earlier call returned, to be written over; default new memory.
 
         Returns:
             (N, B, C, ..., h, w) in the network's dtype.
         """
-        around = self.surroundings(sigma)
-        inside = torch.lerp(self._patches.cut(around), x, self._mask_at(step))
+        inside = self.inside(x, sigma, step)
         if self._patches.is_whole:
             return inside.to(self._dtype)
-        sheets = self._repeated(around.to(self._dtype))
-        self._patches.paste(inside, sheets)
-        return sheets
+        around = self.surroundings(sigma)
+        if out is None:
+            out = torch.empty(self._shape, dtype=self._dtype, device=around.device)
+        out.copy_(around)
+        self._patches.paste(inside, out)
+        return out
 
     def after(self, denoised: Tensor, step: int) -> Tensor:
         """What the solver is sent.
@@ -130,13 +136,9 @@ class Blend:
         """Whole sheets of what `after` returned: (N, B, C, ..., h, w)."""
         if self._patches.is_whole:
             return blended
-        sheets = self._repeated(self._image_latents)
+        sheets = self._image_latents.expand(self._shape).clone(memory_format=torch.contiguous_format)
         self._patches.paste(blended, sheets)
         return sheets
-
-    def _repeated(self, sheets: Tensor) -> Tensor:
-        shape = (len(self._patches), *sheets.shape[1:])
-        return sheets.expand(shape).clone(memory_format=torch.contiguous_format)
 
     def _mask_at(self, step: int) -> Tensor:
         return self._rule(self._mask, step / self._steps)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from torch import Tensor
 
@@ -14,7 +13,7 @@ from maskgrid.sampling.masks import ForkMasks, Plan, as_fork_masks
 from maskgrid.sampling.names import unknown_name
 from maskgrid.sampling.requests import Callback, Denoiser
 from maskgrid.sampling.samplers import get_sampler
-from maskgrid.sampling.setup import Setup, check_latents, seeds_of_forks, start_noise
+from maskgrid.sampling.setup import Setup, SheetConditioning, check_latents, seeds_of_forks, start_noise
 from maskgrid.sampling.state import ForkLatents
 from maskgrid.sampling.tables import NoiseTable
 
@@ -22,7 +21,7 @@ __all__ = ["MODES", "ForkControls", "continue_forks", "continue_job", "fork_job"
 
 MODES = {"Sample then Fork": True, "Fork then Sample": False, "sample": True, "fork": False}
 """Whether a mode samples the forks together."""
-_TOGETHER = ("sheet", "cells")
+_SHEET_CONDITIONING = ("own", "cells")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -35,8 +34,8 @@ class ForkControls(Controls):
             then Sample, steps is Sample then Fork.
         fork_seeds: "same", "increment" (seed + n), or a list of one seed for each fork, in place of `seed`.
         noise: (B, C, ..., h, w) to start from, in place of a draw.
-        together: Whose conditioning the sheet has until the forks part. "sheet": its own, one row for each
-            batch item. "cells": each cell that of its own fork; the network sees the sheet N times, at N
+        sheet_conditioning: Whose conditioning the sheet has until the forks part. "own": its own, one row for
+            each batch item. "cells": each cell that of its own fork; the network sees the sheet N times, at N
             times the cost, and each cell takes its part of its own fork's answer.
         blend: "lerp" (a grey pixel of a mask is partly sampled at every step, as the original does) or
             "differential" (a pixel of value m is sampled in the last m of the steps).
@@ -55,7 +54,7 @@ class ForkControls(Controls):
     fork_at: int | None = None
     fork_seeds: str | Sequence[int] = "same"
     noise: Tensor | None = None
-    together: Literal["sheet", "cells"] = "sheet"
+    sheet_conditioning: SheetConditioning = "own"
     blend: BlendName = "lerp"
     compat: bool = False
     scaling_factor: float | Tensor = 1.0
@@ -63,7 +62,11 @@ class ForkControls(Controls):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, allowed in (("mode", MODES), ("together", _TOGETHER), ("blend", BLENDS)):
+        for name, allowed in (
+            ("mode", MODES),
+            ("sheet_conditioning", _SHEET_CONDITIONING),
+            ("blend", BLENDS),
+        ):
             if getattr(self, name) not in allowed:
                 raise unknown_name(name, getattr(self, name), allowed)
 
@@ -117,7 +120,7 @@ def fork_job(
         seeds=seeds,
         noise=start_noise(sheet, seeds, add_noise=controls.add_noise, noise=controls.noise),
         blend=controls.blend,
-        together=controls.together,
+        sheet_conditioning=controls.sheet_conditioning,
         compat=controls.compat,
         latent_format=LatentFormat(controls.scaling_factor, controls.shift_factor),
     )
@@ -145,7 +148,7 @@ def sample_forks(
     end_at_step: int | None = None,
     return_with_leftover_noise: bool = False,
     denoise: float = 1.0,
-    together: Literal["sheet", "cells"] = "sheet",
+    sheet_conditioning: SheetConditioning = "own",
     blend: BlendName = "lerp",
     compat: bool = False,
     scaling_factor: float | Tensor = 1.0,
@@ -186,7 +189,7 @@ def sample_forks(
         return_with_leftover_noise: Whether a run that stops early gives noisy latents and a state to carry on
             with.
         denoise: In [0, 1].
-        together: "sheet" or "cells".
+        sheet_conditioning: "own" or "cells".
         blend: "lerp" or "differential".
         compat: Whether the original's defects are wanted.
         scaling_factor: Of the latent format.
@@ -219,7 +222,7 @@ def sample_forks(
         end_at_step=end_at_step,
         return_with_leftover_noise=return_with_leftover_noise,
         denoise=denoise,
-        together=together,
+        sheet_conditioning=sheet_conditioning,
         blend=blend,
         compat=compat,
         scaling_factor=scaling_factor,

@@ -159,6 +159,8 @@ def _drive(stretch: Stretch, answer: Callable[[Request], Tensor]) -> None:
         except Exception as error:
             error.add_note(f"raised by the denoiser at {request}")
             raise
+        # Nobody holds on to the batch, so that the next one can take its memory.
+        request = None
         try:
             request = requests.send(denoised)
         except StopIteration:

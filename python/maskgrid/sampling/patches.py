@@ -18,6 +18,10 @@ from torch import Tensor
 __all__ = ["Patches", "arrange"]
 
 
+# How much larger patches may get for the sake of a lattice.
+_GROWTH = 1.3
+
+
 @dataclass(frozen=True)
 class Patches:
     """N rectangles of one shape on a sheet.
@@ -52,14 +56,18 @@ class Patches:
         needed = ((boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])).nonzero().flatten()
         if not len(needed):
             return cls(((0, 0),) * len(boxes), (0, 0), sheet)
-        origins = writes[:, :2]
-        relative = boxes[needed] - origins[needed].repeat(1, 2)
-        first, last = relative[:, :2].amin(0), relative[:, 2:].amax(0)
-        limits = torch.tensor(sheet)
-        size = torch.minimum(last - first, limits)
-        corners = (origins + first).clamp(min=0).minimum(limits - size)
-        places = tuple((top, left) for top, left in corners.tolist())
-        return cls(places, (int(size[0]), int(size[1])), sheet)
+        relative = boxes[needed] - writes[needed, :2].repeat(1, 2)
+        height, width = (
+            (relative[:, 2:].amax(0) - relative[:, :2].amin(0)).minimum(torch.tensor(sheet)).tolist()
+        )
+        limits = torch.tensor([sheet[0] - height, sheet[1] - width])
+        corners = (writes[:, :2] + relative[:, :2].amin(0)).clamp(min=0).minimum(limits)
+        tops, lefts = corners[:, 0].tolist(), corners[:, 1].tolist()
+        even_tops, higher = _evenly_spaced(tops, height, sheet[0])
+        even_lefts, wider = _evenly_spaced(lefts, width, sheet[1])
+        if higher * wider <= _GROWTH * height * width:
+            return cls(tuple(zip(even_tops, even_lefts, strict=True)), (higher, wider), sheet)
+        return cls(tuple(zip(tops, lefts, strict=True)), (height, width), sheet)
 
     def __len__(self) -> int:
         return len(self.places)
@@ -153,6 +161,27 @@ class Patches:
             columns = places[:, 1, None, None] + torch.arange(self.size[1])
             self._indices[device] = (rows * self.sheet[1] + columns).reshape(len(self), 1, -1).to(device)
         return self._indices[device]
+
+
+def _evenly_spaced(starts: list[int], length: int, limit: int) -> tuple[list[int], int]:
+    """Intervals at even distances that cover all [start, start + length), where such fit into [0, limit).
+
+    Cells that do not divide by the stride lie unevenly by one latent cell; a little more length evens that out.
+
+    Returns:
+        The starts and the length; those given if there are none.
+    """
+    distinct = sorted(set(starts))
+    last = len(distinct) - 1
+    if last < 1:
+        return starts, length
+    widest = (distinct[-1] - distinct[0]) // last
+    for apart in (widest, widest - 1):
+        slack = [start - apart * i for i, start in enumerate(distinct)]
+        first, longer = min(slack), length + max(slack) - min(slack)
+        if first >= 0 and first + apart * last + longer <= limit:
+            return [first + apart * distinct.index(start) for start in starts], longer
+    return starts, length
 
 
 @dataclass(frozen=True)

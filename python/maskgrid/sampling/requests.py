@@ -1,5 +1,6 @@
 """The engine's conversation with whoever runs the network: what it asks for, and what it tells."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -19,8 +20,9 @@ class Request:
     It is to be sent the denoised latents: a tensor like `x` in every way.
 
     Attributes:
-        x: (n * B, C, ..., h, w) noisy latents, fork-major: row k * B + b is batch item b of forks[k]. It is
-            new at every request, so the network may overwrite it.
+        x: (n * B, C, ..., h, w) noisy latents, fork-major: row k * B + b is batch item b of forks[k]. The
+            network may overwrite it. What is kept of it beyond the answer should be a copy: unless x itself is
+            still held somewhere, the next request takes its memory.
         sigma: Its noise level, 0-d float32 on the CPU.
         step: The step of the schedule it belongs to.
         steps: Steps of the schedule.
@@ -111,13 +113,13 @@ def check_denoised(denoised: object, request: Request) -> Tensor:
     return denoised
 
 
-def is_finite(values: Tensor) -> Tensor:
-    """Whether all values are finite, 0-d bool on their device.
+def is_finite(values: Tensor) -> bool | Tensor:
+    """Whether all values are finite; of an accelerator's a 0-d tensor on it, since looking would wait for it.
 
     A sum is one pass over memory and a NaN or an infinity never leaves it, so only a sum that is not finite,
     by overflow or for that reason, costs the pass that makes sure.
     """
+    if values.device.type != "cpu":
+        return values.isfinite().all()
     total = values.sum(dtype=torch.float64 if values.dtype == torch.float64 else torch.float32)
-    if values.device.type == "cpu" and bool(total.isfinite()):
-        return torch.ones((), dtype=torch.bool)
-    return values.isfinite().all()
+    return math.isfinite(total.item()) or bool(values.isfinite().all())

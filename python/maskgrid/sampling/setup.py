@@ -18,9 +18,10 @@ from maskgrid.sampling.patches import Patches, arrange
 from maskgrid.sampling.samplers import get_sampler
 from maskgrid.sampling.tables import NoiseTable
 
-__all__ = ["SEED_RULES", "Setup", "check_latents", "seeds_of_forks", "start_noise"]
+__all__ = ["SEED_RULES", "Setup", "SheetConditioning", "check_latents", "seeds_of_forks", "start_noise"]
 
 SEED_RULES = ("same", "increment")
+SheetConditioning = Literal["own", "cells"]
 _SEEDS = 2**64
 
 
@@ -42,8 +43,8 @@ class Setup:
         seeds: One for all forks, or one for each.
         noise: (1 or N, B, C, ..., h, w) the noise the run starts from, on the CPU.
         blend: A name in `blend.BLENDS`.
-        together: Whose conditioning the sheet has while the forks are sampled together: "sheet" (its own) or
-            "cells" (each cell that of its own fork).
+        sheet_conditioning: Whose conditioning the sheet has while the forks are together: its "own", or
+            "cells": each cell that of its own fork.
         compat: Whether leftover noise comes out as the original gives it.
         latent_format: On the way into the model and out of it.
     """
@@ -58,7 +59,7 @@ class Setup:
     seeds: tuple[int, ...]
     noise: Tensor
     blend: str = "lerp"
-    together: Literal["sheet", "cells"] = "sheet"
+    sheet_conditioning: SheetConditioning = "own"
     compat: bool = False
     latent_format: LatentFormat
 

@@ -129,7 +129,7 @@ def _take_masks(facts: _Facts, tensors: _Tensors) -> ForkMasks:
     )
 
 
-_SETUP_FACTS = ("sampler", "first", "fork_at", "seeds", "blend", "together", "compat")
+_SETUP_FACTS = ("sampler", "first", "fork_at", "seeds", "blend", "sheet_conditioning", "compat")
 
 
 def _put_setup(setup: Setup, tensors: _Tensors) -> _Facts:
@@ -160,7 +160,7 @@ def _take_setup(facts: _Facts, tensors: _Tensors, latents: Tensor, masks: ForkMa
         seeds=tuple(facts["seeds"]),
         noise=tensors["setup.noise"],
         blend=facts["blend"],
-        together=facts["together"],
+        sheet_conditioning=facts["sheet_conditioning"],
         compat=facts["compat"],
         latent_format=LatentFormat(**factors),
     )

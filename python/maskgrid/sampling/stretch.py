@@ -9,6 +9,7 @@ denoised latents; who runs the network, and how, is not its business:
         request = requests.send(network(request.x, request.sigma))     # until StopIteration
 """
 
+import weakref
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -122,6 +123,8 @@ class Stretch:
         self._group = group or len(forks)
         self._callback = callback
         self._unread: list[tuple[Tensor, str]] = []
+        self._memory: Tensor | None = None
+        self._handed_out: weakref.ref[Tensor] | None = None
 
     @property
     def start(self) -> int:
@@ -145,6 +148,7 @@ class Stretch:
         solver = get_sampler(self.setup.sampler).solve(self._first_x(), run)
         x = yield from self._walk(solver, run, blend)
         self._raise_unread()
+        self._memory = None
         rows = 1 if self.together else len(self.forks)
         end = Checkpoint(self.stop, x, dict(run.memory), run.noise.position, self.together)
         self.end = end.map(lambda t: t.expand(rows, *(-1,) * (t.ndim - 1)))
@@ -185,9 +189,9 @@ class Stretch:
         try:
             x, sigma = next(solver)
             while True:
-                sheets = blend.before(x, sigma, run.at)
-                denoised = yield from self._ask(sheets, sigma.float(), run.at)
-                blended = blend.after(denoised, run.at)
+                # Whole batches get no name here: they would be held until the network's next answer.
+                self._memory = blend.before(x, sigma, run.at, out=self._spare_memory())
+                blended = blend.after((yield from self._ask(self._memory, sigma.float(), run.at)), run.at)
                 self._report(blended, sigma.float(), run.at, blend)
                 x, sigma = solver.send(blended)
         except StopIteration as end:
@@ -196,7 +200,7 @@ class Stretch:
 
     def _ask(self, sheets: Tensor, sigma: Tensor, step: int) -> Generator[Request, Tensor, Tensor]:
         """The network's answer for (n, B, C, ..., h, w) sheets, of the same shape."""
-        if not (self.together and self.setup.together == "cells"):
+        if not (self.together and self.setup.sheet_conditioning == "cells"):
             return (yield from self._ask_once(sheets, sigma, step, self.forks))
         arranged = None
         for begin in range(0, len(self.forks), self._group):
@@ -214,20 +218,26 @@ class Stretch:
         batch = sheets.shape[1]
         place = (setup.first + step, setup.first + setup.step_count)
         request = Request(sheets.flatten(0, 1), sigma, *place, forks, batch, self.together)
+        self._handed_out = weakref.ref(request.x)
         denoised = check_denoised((yield request), request)
-        self._unread.append((is_finite(denoised), str(request)))
-        if denoised.device.type == "cpu":
-            self._raise_unread()
+        finite = is_finite(denoised)
+        if isinstance(finite, Tensor):
+            self._unread.append((finite, str(request)))
+        elif not finite:
+            raise _not_finite(request)
         return denoised.reshape(-1, batch, *denoised.shape[1:])
 
+    def _spare_memory(self) -> Tensor | None:
+        """The last batch's memory, which need not be found again; None if someone holds it."""
+        held = self._handed_out is not None and self._handed_out() is not None
+        return None if held else self._memory
+
     def _raise_unread(self) -> None:
-        """Look at whether the answers were finite."""
-        for finite, where in self._unread:
-            if not bool(finite):
-                raise DenoiserError(
-                    f"the denoiser returned NaN or infinities at {where}; allowed: finite numbers"
-                )
-        self._unread.clear()
+        """Look at whether the answers were finite that were given on an accelerator."""
+        unread, self._unread = self._unread, []
+        for finite, where in unread:
+            if not finite:
+                raise _not_finite(where)
 
     def _report(self, blended: Tensor, sigma: Tensor, step: int, blend: Blend) -> None:
         if self._callback is None:
@@ -242,6 +252,10 @@ class Stretch:
         progress = Progress(*place, sigma, self.forks, setup.fork_count, self.together, denoised)
         if self._callback(progress) is False:
             raise CancelledError(f"a callback asked to stop at step {place[0]} of {place[1]}")
+
+
+def _not_finite(where: object) -> DenoiserError:
+    return DenoiserError(f"the denoiser returned NaN or infinities at {where}; allowed: finite numbers")
 
 
 class _TrackedRun(Run):
