@@ -51,8 +51,8 @@ macro_rules! items {
 items!(u8: 0, Flag: Self(0), u16: 0, u32: 0, u64: 0, f16: Self::ZERO, bf16: Self::ZERO, f32: 0.0, f64: 0.0);
 
 /// Memory of a Python object, checked and held.
-pub(crate) struct Array {
-    name: &'static str,
+pub(crate) struct Array<'n> {
+    name: &'n str,
     dtype: Dtype,
     extent: Extent,
     readonly: bool,
@@ -67,12 +67,12 @@ enum Hold {
     Nothing,
 }
 
-impl Array {
+impl<'n> Array<'n> {
     /// Borrows an object for reading.
     ///
     /// `name` is what messages call it. Buffers that can't be taken as they lie (misaligned, odd strides, foreign byte
     /// order) are copied.
-    pub(crate) fn borrow(object: &Bound<'_, PyAny>, name: &'static str) -> PyResult<Self> {
+    pub(crate) fn borrow(object: &Bound<'_, PyAny>, name: &'n str) -> PyResult<Self> {
         match Self::take(object, name, false)? {
             Some(array) => Ok(array),
             None => {
@@ -86,7 +86,7 @@ impl Array {
     }
 
     /// Shape and type of an object's items without taking anything from it: a capsule can still be used afterwards.
-    pub(crate) fn look(object: &Bound<'_, PyAny>, name: &'static str) -> PyResult<Self> {
+    pub(crate) fn look(object: &Bound<'_, PyAny>, name: &'n str) -> PyResult<Self> {
         match object.cast::<PyCapsule>() {
             Ok(capsule) => Tensor::look(capsule, name),
             Err(_) => Self::borrow(object, name),
@@ -94,7 +94,7 @@ impl Array {
     }
 
     /// None: a buffer that Rust can't take as it lies.
-    fn take(object: &Bound<'_, PyAny>, name: &'static str, writable: bool) -> PyResult<Option<Self>> {
+    fn take(object: &Bound<'_, PyAny>, name: &'n str, writable: bool) -> PyResult<Option<Self>> {
         let py = object.py();
         if let Ok(capsule) = object.cast::<PyCapsule>() {
             return Tensor::take(capsule, name).map(Some);
@@ -124,7 +124,7 @@ impl Array {
     }
 
     /// What messages call it.
-    pub(crate) const fn name(&self) -> &'static str {
+    pub(crate) const fn name(&self) -> &'n str {
         self.name
     }
 
@@ -196,14 +196,14 @@ impl Array {
 }
 
 /// An array that may be written: writable, without items that overlap, apart from all inputs.
-pub(crate) struct Output(Array);
+pub(crate) struct Output<'n>(Array<'n>);
 
-impl Output {
+impl<'n> Output<'n> {
     /// Borrows an object for writing.
     ///
     /// # Errors
     /// When it is read-only, overlaps itself or an input, or is no memory that Rust can write.
-    pub(crate) fn borrow(object: &Bound<'_, PyAny>, name: &'static str, inputs: &[&Array]) -> PyResult<Self> {
+    pub(crate) fn borrow(object: &Bound<'_, PyAny>, name: &'n str, inputs: &[&Array]) -> PyResult<Self> {
         let array = Array::take(object, name, true)?.ok_or_else(|| {
             unreadable(name, "is misaligned, has odd strides or a foreign byte order; allowed is none of these")
         })?;
@@ -326,7 +326,7 @@ impl Buffer {
     }
 
     /// None: memory that Rust can't take as it lies.
-    fn into_array(self, object: &Bound<'_, PyAny>, name: &'static str) -> PyResult<Option<Array>> {
+    fn into_array<'n>(self, object: &Bound<'_, PyAny>, name: &'n str) -> PyResult<Option<Array<'n>>> {
         let buffer = &*self.0;
         let ndim = axes(buffer.ndim, name)?;
         if ndim > 0 && (buffer.shape.is_null() || buffer.strides.is_null()) {
@@ -401,7 +401,7 @@ static TAKING: Mutex<()> = Mutex::new(());
 
 impl Tensor {
     /// Asks an object for its memory.
-    fn import(object: &Bound<'_, PyAny>, export: &Bound<'_, PyAny>, name: &'static str) -> PyResult<Array> {
+    fn import<'n>(object: &Bound<'_, PyAny>, export: &Bound<'_, PyAny>, name: &'n str) -> PyResult<Array<'n>> {
         let py = object.py();
         let failed = |error: PyErr| {
             if !error.is_instance_of::<PyException>(py) {
@@ -428,7 +428,7 @@ impl Tensor {
     }
 
     /// Takes the tensor out of a capsule.
-    fn take(capsule: &Bound<'_, PyCapsule>, name: &'static str) -> PyResult<Array> {
+    fn take<'n>(capsule: &Bound<'_, PyCapsule>, name: &'n str) -> PyResult<Array<'n>> {
         let guard = TAKING.lock().unwrap_or_else(PoisonError::into_inner);
         let (managed, versioned) = Self::find(capsule, name)?;
         let used = if versioned { c"used_dltensor_versioned" } else { c"used_dltensor" };
@@ -452,13 +452,13 @@ impl Tensor {
     }
 
     /// Reads what a capsule holds and leaves it there.
-    fn look(capsule: &Bound<'_, PyCapsule>, name: &'static str) -> PyResult<Array> {
+    fn look<'n>(capsule: &Bound<'_, PyCapsule>, name: &'n str) -> PyResult<Array<'n>> {
         let (managed, versioned) = Self::find(capsule, name)?;
         Self::parse(managed, versioned, name)
     }
 
     /// The pointer of a capsule that nobody has taken, and whether it is versioned.
-    fn find(capsule: &Bound<'_, PyCapsule>, name: &'static str) -> PyResult<(*mut c_void, bool)> {
+    fn find(capsule: &Bound<'_, PyCapsule>, name: &str) -> PyResult<(*mut c_void, bool)> {
         let capsule = capsule.as_ptr();
         // SAFETY: a live capsule and a static name.
         let is = |label: &CStr| unsafe { ffi::PyCapsule_IsValid(capsule, label.as_ptr()) } != 0;
@@ -474,7 +474,7 @@ impl Tensor {
     }
 
     /// Checks everything about a tensor that a slice depends on.
-    fn parse(managed: *mut c_void, versioned: bool, name: &'static str) -> PyResult<Array> {
+    fn parse(managed: *mut c_void, versioned: bool, name: &str) -> PyResult<Array<'_>> {
         // SAFETY: as in `take`; of versions other than 1 nothing but the head is read.
         let (tensor, flags) = unsafe {
             if versioned {

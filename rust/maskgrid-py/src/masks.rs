@@ -50,7 +50,7 @@ pub(crate) fn no_mask_dtype(name: &str, dtype: Dtype) -> PyErr {
 }
 
 /// The mask as (count, height, width).
-pub(crate) fn stacked<T: Item>(mask: &Array) -> PyResult<View<'_, T, 3>> {
+pub(crate) fn stacked<'a, T: Item>(mask: &'a Array<'_>) -> PyResult<View<'a, T, 3>> {
     mask.view(match mask.shape() {
         [_, _] => [Axis::ONE, mask.axis(0), mask.axis(1)],
         [_, _, _] => [mask.axis(0), mask.axis(1), mask.axis(2)],
@@ -66,7 +66,7 @@ pub(crate) fn stacked<T: Item>(mask: &Array) -> PyResult<View<'_, T, 3>> {
 }
 
 /// The output of an operation that has one number for each pixel of the mask.
-fn output(out: &Bound<'_, PyAny>, mask: &Array) -> PyResult<Output> {
+fn output(out: &Bound<'_, PyAny>, mask: &Array<'_>) -> PyResult<Output<'static>> {
     let out = Output::borrow(out, "out", &[mask])?;
     let shape = mask.shape();
     out.expect_shape(&shape[..shape.len().min(3)])?;
@@ -76,7 +76,7 @@ fn output(out: &Bound<'_, PyAny>, mask: &Array) -> PyResult<Output> {
 /// Has `compute` write f32, and stores them in whatever type a mask may have.
 pub(crate) fn write_units(
     py: Python<'_>,
-    out: Output,
+    out: Output<'_>,
     work: usize,
     compute: impl FnOnce(&mut [f32]) -> maskgrid_core::Result<()> + Send,
 ) -> PyResult<()> {
@@ -209,10 +209,10 @@ pub(crate) fn bounding_boxes(
     Ok(boxes.into_iter().map(PyRect::from).collect())
 }
 
-/// Shape and dtype of an array, of a DLPack capsule too, which is left as it is.
+/// Shape and dtype of an array, of a DLPack capsule too, which is left as it is; messages call it `name`.
 #[pyfunction]
-#[pyo3(signature = (array, /))]
-pub(crate) fn describe(array: &Bound<'_, PyAny>) -> PyResult<(Vec<usize>, String)> {
-    let array = Array::look(array, "the array")?;
+#[pyo3(signature = (array, name, /))]
+pub(crate) fn describe(array: &Bound<'_, PyAny>, name: &str) -> PyResult<(Vec<usize>, String)> {
+    let array = Array::look(array, name)?;
     Ok((array.shape().to_vec(), array.dtype().to_string()))
 }
