@@ -59,18 +59,20 @@ def cell_masks(
         InvalidBufferError: An `out` on another device, or one that overlaps the mask.
     """
     values = _cell_values(mask, grid, coverage)
-    keys = _distinct(grid, len(values))
-    height = max(_blocks(top, grid.cell.height, grid.stride) for _, top, _ in keys)
-    width = max(_blocks(left, grid.cell.width, grid.stride) for _, _, left in keys)
-    result = checked_out(out, (len(keys), height, width), torch.float32, [mask], allowed=(torch.float32,))
+    phases = _phases(grid, len(values))
+    count = sum(len(places) for places in phases.values())
+    height = max(_blocks(top, grid.cell.height, grid.stride) for top, _ in phases)
+    width = max(_blocks(left, grid.cell.width, grid.stride) for _, left in phases)
+    result = checked_out(out, (count, height, width), torch.float32, [mask], allowed=(torch.float32,))
     result.zero_()
-    columns: dict[int, Tensor] = {}
-    for place, (index, top, left) in enumerate(keys):
-        if left not in columns:
+    lines: dict[int, Tensor] = {}
+    for (top, left), places in phases.items():
+        if left not in lines:
             # Along the rows first, for all masks at once: few phases, many cells.
-            columns[left] = _alone(values, left, grid.stride, coverage)
-        part = _alone(columns[left][index].T, top, grid.stride, coverage).T
-        result[place, : part.shape[0], : part.shape[1]] = part
+            lines[left] = _alone(values, left, grid.stride, coverage)
+        chosen = lines[left] if len(places) == len(values) else lines[left][places]
+        part = _alone(chosen.transpose(1, 2), top, grid.stride, coverage).transpose(1, 2)
+        result[places, : part.shape[1], : part.shape[2]] = part
     return result, values.flatten(1).any(dim=1).tolist()
 
 
@@ -153,13 +155,16 @@ def _cell_values(mask: Tensor, grid: Grid, coverage: str) -> Tensor:
     return to_units(masks)
 
 
-def _distinct(grid: Grid, count: int) -> list[tuple[int, int, int]]:
-    """(mask, top mod stride, left mod stride) of each distinct latent mask, in the order of the cells."""
-    keys = []
-    for cell in range(len(grid)):
-        rect = grid.cell_rect(cell)
-        keys.append((cell if count > 1 else 0, rect.top % grid.stride, rect.left % grid.stride))
-    return list(dict.fromkeys(keys))
+def _phases(grid: Grid, count: int) -> dict[tuple[int, int], list[int]]:
+    """For each (top mod stride, left mod stride) of a cell the numbers of the latent masks that have it."""
+    phases: dict[tuple[int, int], list[int]] = {}
+    for cell, rect in enumerate(grid.cell_rects):
+        phase = rect.top % grid.stride, rect.left % grid.stride
+        if count > 1:
+            phases.setdefault(phase, []).append(cell)
+        else:
+            phases.setdefault(phase, [len(phases)])
+    return phases
 
 
 def _blocks(phase: int, side: int, stride: int) -> int:
