@@ -1,5 +1,6 @@
 //! The number types that masks and sheets may have.
 
+use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
 /// A number in a mask: 0 keeps, 1 samples again. `bool`, [`Flag`], `u8` (255 is 1), `f16`, `bf16`, `f32`, `f64`.
@@ -17,11 +18,26 @@ pub trait Element: Copy + Send + Sync + PartialEq + 'static {
     /// The value as f64, unchecked; for messages and range checks.
     fn to_f64(self) -> f64;
 
+    /// Whether the value is in 0..=1; not so for NaN.
+    fn is_unit(self) -> bool;
+
+    /// The value as f32; only meaningful where [`is_unit`](Self::is_unit) holds.
+    fn narrow(self) -> f32;
+
     /// The value in 0..=1, or None for NaN and numbers outside.
-    fn unit(self) -> Option<f32>;
+    #[inline]
+    fn unit(self) -> Option<f32> {
+        self.is_unit().then(|| self.narrow())
+    }
 
     /// The nearest number of the type to a value in 0..=1 (`bool`: whether it is at least one half).
     fn from_unit(value: f32) -> Self;
+
+    /// [`from_unit`](Self::from_unit) of many; as many as both slices have.
+    #[inline(always)]
+    fn from_units(values: &[f32], out: &mut [Self]) {
+        out.iter_mut().zip(values).for_each(|(out, &value)| *out = Self::from_unit(value));
+    }
 
     /// 1 minus the value, rounded once.
     fn complement(self) -> Self;
@@ -29,7 +45,7 @@ pub trait Element: Copy + Send + Sync + PartialEq + 'static {
     /// The number's own key.
     fn key(self) -> Self::Key;
 
-    /// The key that numbers of at least `level` (0..=1, rounded to this type) reach.
+    /// The key that numbers reach which, read as f32, are at least `level` (0..=1, rounded to f32).
     fn level_key(level: f64) -> Self::Key;
 }
 
@@ -58,8 +74,13 @@ macro_rules! truth_element {
             }
 
             #[inline]
-            fn unit(self) -> Option<f32> {
-                Some(f32::from(self.key()))
+            fn is_unit(self) -> bool {
+                true
+            }
+
+            #[inline]
+            fn narrow(self) -> f32 {
+                f32::from(self.key())
             }
 
             #[inline]
@@ -100,8 +121,13 @@ impl Element for u8 {
     }
 
     #[inline]
-    fn unit(self) -> Option<f32> {
-        Some(f32::from(self) / 255.0)
+    fn is_unit(self) -> bool {
+        true
+    }
+
+    #[inline]
+    fn narrow(self) -> f32 {
+        f32::from(self) / 255.0
     }
 
     #[inline]
@@ -120,7 +146,7 @@ impl Element for u8 {
     }
 
     fn level_key(level: f64) -> Self {
-        (0..255).find(|value: &Self| value.to_f64() >= level).unwrap_or(255)
+        (0..255).find(|value: &Self| value.narrow() >= level as f32).unwrap_or(255)
     }
 }
 
@@ -134,7 +160,7 @@ fn byte(value: f32) -> u8 {
 }
 
 macro_rules! half_element {
-    ($type:ty) => {
+    ($type:ty, $narrow:expr, $from_units:expr) => {
         impl Element for $type {
             /// The bits of numbers from 0 up are ordered like the numbers; those of -0 come before all of them.
             type Key = i16;
@@ -148,10 +174,14 @@ macro_rules! half_element {
             }
 
             #[inline]
-            fn unit(self) -> Option<f32> {
+            fn is_unit(self) -> bool {
                 let key = self.key();
-                let inside = (0..=Self::ONE.key()).contains(&key) || key == i16::MIN;
-                inside.then(|| self.to_f32())
+                (key >= 0 && key <= Self::ONE.to_bits() as i16) || key == i16::MIN
+            }
+
+            #[inline]
+            fn narrow(self) -> f32 {
+                $narrow(self.to_bits())
             }
 
             #[inline]
@@ -159,9 +189,15 @@ macro_rules! half_element {
                 Self::from_f32(value)
             }
 
+            #[inline(always)]
+            fn from_units(values: &[f32], out: &mut [Self]) {
+                let len = values.len().min(out.len());
+                $from_units(&mut out[..len], &values[..len]);
+            }
+
             #[inline]
             fn complement(self) -> Self {
-                Self::from_f32(1.0 - self.to_f32())
+                Self::from_f32(1.0 - self.narrow())
             }
 
             #[inline]
@@ -170,19 +206,30 @@ macro_rules! half_element {
             }
 
             fn level_key(level: f64) -> i16 {
-                if level > 0.0 { Self::from_f64(level).key() } else { i16::MIN }
+                let level = level as f32;
+                if level <= 0.0 {
+                    return i16::MIN;
+                }
+                let nearest = Self::from_f32(level);
+                nearest.key() + i16::from(nearest.narrow() < level)
             }
         }
     };
 }
 
-half_element!(f16);
-half_element!(bf16);
+// A shift puts the bits of an f16 where f32 has them; the factor 2^112 makes up for the other bias of the exponent,
+// and is right for subnormal numbers too.
+half_element!(
+    f16,
+    |bits: u16| f32::from_bits((u32::from(bits) & 0x7fff) << 13) * f32::from_bits(0x7780_0000),
+    HalfFloatSliceExt::convert_from_f32_slice
+);
+half_element!(bf16, |bits: u16| f32::from_bits(u32::from(bits) << 16), HalfFloatSliceExt::convert_from_f32_slice);
 
 macro_rules! float_element {
     ($type:ty) => {
         impl Element for $type {
-            type Key = Self;
+            type Key = f32;
 
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -193,8 +240,13 @@ macro_rules! float_element {
             }
 
             #[inline]
-            fn unit(self) -> Option<f32> {
-                (0.0..=1.0).contains(&self).then_some(self as f32)
+            fn is_unit(self) -> bool {
+                (0.0..=1.0).contains(&self)
+            }
+
+            #[inline]
+            fn narrow(self) -> f32 {
+                self as f32
             }
 
             #[inline]
@@ -208,13 +260,13 @@ macro_rules! float_element {
             }
 
             #[inline]
-            fn key(self) -> Self {
-                self
+            fn key(self) -> f32 {
+                self as f32
             }
 
             #[inline]
-            fn level_key(level: f64) -> Self {
-                level as Self
+            fn level_key(level: f64) -> f32 {
+                level as f32
             }
         }
     };
@@ -260,19 +312,29 @@ mix! {
 mod tests {
     use super::*;
 
+    const LEVELS: [f64; 9] = [0.0, 1e-30, 1e-7, 0.1, 0.3, 0.5, 0.7, 0.9995, 1.0];
+
     /// Every number of a 16-bit type: what is in range, its value, and its order.
     fn check_half<T: Element<Key = i16>>(from_bits: impl Fn(u16) -> T, to_f32: impl Fn(T) -> f32) {
-        let level = T::level_key(0.3);
         for bits in 0..=u16::MAX {
             let number = from_bits(bits);
             let value = to_f32(number);
             let expected = (0.0..=1.0).contains(&value).then_some(value);
             assert_eq!(number.unit(), expected, "{bits:#06x}");
-            if expected.is_some() {
-                assert_eq!(number.key() >= level, value >= to_f32(T::from_unit(0.3)), "{bits:#06x}");
-                assert!(number.key() >= T::level_key(0.0));
+            for level in LEVELS.iter().filter(|_| expected.is_some()) {
+                assert_eq!(number.key() >= T::level_key(*level), value >= *level as f32, "{bits:#06x} {level}");
+            }
+            if let Some(value) = expected {
+                let mut many = [T::ONE; 3];
+                T::from_units(&[value; 3], &mut many);
+                assert_eq!(many.map(to_f32_of(&to_f32)), [value; 3]);
+                assert_eq!(to_f32(number.complement()), to_f32(T::from_unit(1.0 - value)));
             }
         }
+    }
+
+    fn to_f32_of<T>(convert: &impl Fn(T) -> f32) -> impl Fn(T) -> f32 {
+        |number| convert(number)
     }
 
     #[test]
@@ -284,7 +346,7 @@ mod tests {
     #[test]
     fn bytes_round_to_nearest_even() {
         for value in 0..=255_u8 {
-            assert_eq!(u8::from_unit(value.unit().expect("bytes are in range")), value);
+            assert_eq!(u8::from_unit(value.narrow()), value);
             assert_eq!(value.complement(), 255 - value);
         }
         for number in 0..=255_000 {
@@ -294,18 +356,26 @@ mod tests {
     }
 
     #[test]
-    fn a_level_is_reached_by_the_number_written_the_same_way() {
-        for percent in 0..=100 {
-            let level = f64::from(percent) / 100.0;
+    fn levels_are_compared_as_f32() {
+        for level in LEVELS {
+            for value in 0..=255_u8 {
+                assert_eq!(value.key() >= u8::level_key(level), f32::from(value) / 255.0 >= level as f32);
+            }
             assert!((level as f32).key() >= f32::level_key(level));
             assert!(level.key() >= f64::level_key(level));
-            assert!(f16::from_f64(level).key() >= f16::level_key(level));
-            assert!(bf16::from_f64(level).key() >= bf16::level_key(level));
-        }
-        for value in 0..=255_u8 {
-            assert_eq!(u8::level_key(f64::from(value) / 255.0), value);
         }
         assert_eq!(u8::level_key(0.5), 128);
         assert!(Flag(7).key() >= Flag::level_key(1.0) && Flag(0).key() < Flag::level_key(0.1));
+    }
+
+    #[test]
+    fn numbers_outside_are_refused() {
+        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1e-300, 1.0 + f64::EPSILON] {
+            assert_eq!(value.unit(), None);
+        }
+        for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -1e-40, 1.0 + f32::EPSILON] {
+            assert_eq!(value.unit(), None);
+        }
+        assert_eq!((-0.0_f32).unit(), Some(0.0));
     }
 }

@@ -29,6 +29,7 @@ mod grid;
 pub mod mask;
 mod parallel;
 mod plan;
+mod simd;
 mod view;
 
 pub use element::{Element, Flag, PixelElement};

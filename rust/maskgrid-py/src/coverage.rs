@@ -167,6 +167,6 @@ pub(crate) fn scatter(
     })?;
     let work = out.bytes() / BYTES_PER_NS;
     by_element!("out", out.dtype(), U => {
-        out.write::<U, _>(py, work, |out| coverage::scatter(grid, layout, dense, &cells, out))
+        out.write::<U, _>(py, work, |out| coverage::scatter(layout, dense, &cells, out))
     })
 }

@@ -1,19 +1,23 @@
 //! The latent masks of cells.
 
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::Coverage;
 use super::layout::{Layout, Source};
+use super::reduce::{Outside, Reduction};
 use crate::element::Element;
 use crate::error::{Error, Result};
 use crate::grid::Grid;
 use crate::mask::ingest;
+use crate::parallel;
+use crate::simd::vectorized;
 use crate::view::View;
 
 /// Writes the distinct latent masks of a grid's cells, as [`Layout`] lists them.
 ///
-/// `out` is (count, height, width) of the layout; what a mask does not need at its end is 0.
-///
-/// # Returns
-/// For each input mask whether it has a pixel above 0.
+/// `out` is (count, height, width) of the layout; what a mask does not need at its end is 0. The result says for each
+/// input mask whether it has a pixel above 0.
 ///
 /// # Errors
 /// When the masks are not 1 or one per cell of exactly the cell's size, `out` has another size, or a value is outside
@@ -24,48 +28,104 @@ pub fn cell_masks<T: Element>(
     coverage: Coverage,
     out: &mut [f32],
 ) -> Result<Vec<bool>> {
-    let [count, height, width] = mask.shape();
-    let cell = grid.cell();
-    if (height, width) != (cell.height as usize, cell.width as usize) || (count != 1 && count != grid.cells() as usize)
-    {
-        let expected = format!("(1 or {}, {}, {}): the cells of the grid", grid.cells(), cell.height, cell.width);
-        return Err(Error::shape("the mask", &mask.shape(), expected));
-    }
-    let layout = Layout::new(grid, count)?;
+    let layout = checked_layout(grid, mask)?;
     if out.len() != layout.len() {
         let expected = format!("({}, {}, {})", layout.count(), layout.height(), layout.width());
         return Err(Error::shape("out", &[out.len()], expected));
     }
-    let units = ingest::units(mask)?;
-    let size = layout.height() * layout.width();
-    for (index, out) in out.chunks_exact_mut(size).enumerate() {
-        let source = layout.source(index);
-        let pixels = &units[source.mask * height * width..][..height * width];
-        reduce(grid, pixels, source, coverage, layout.width(), out);
-    }
-    Ok(units.chunks_exact(height * width).map(|pixels| pixels.iter().any(|&value| value > 0.0)).collect())
+    write_masks(&layout, mask, coverage, Outside::Zero, out)
 }
 
-fn reduce(grid: &Grid, pixels: &[f32], source: Source, coverage: Coverage, width: usize, out: &mut [f32]) {
-    let (cell, stride) = (grid.cell(), grid.stride() as i64);
-    let at = |y: i64, x: i64| {
-        let inside = (0..cell.height.into()).contains(&y) && (0..cell.width.into()).contains(&x);
-        if inside { pixels[(y * i64::from(cell.width) + x) as usize] } else { 0.0 }
-    };
-    for (index, out) in out.iter_mut().enumerate() {
-        let top = (index / width) as i64 * stride - i64::from(source.top);
-        let left = (index % width) as i64 * stride - i64::from(source.left);
-        let block = || (0..stride * stride).map(|i| at(top + i / stride, left + i % stride));
-        *out = match coverage {
-            Coverage::Nearest => at(top, left),
-            Coverage::Center => {
-                let (low, high) = ((stride - 1) / 2, stride / 2);
-                let first = at(top + low, left + low) + at(top + low, left + high);
-                (first + (at(top + high, left + low) + at(top + high, left + high))) * 0.25
-            }
-            Coverage::Area => (block().map(f64::from).sum::<f64>() / (stride * stride) as f64) as f32,
-            Coverage::Max => block().fold(0.0, f32::max),
-            Coverage::Min => block().fold(1.0, f32::min),
-        };
+/// The layout of masks that have the grid's cell size.
+pub(super) fn checked_layout<T: Element>(grid: &Grid, mask: View<'_, T, 3>) -> Result<Layout> {
+    let [count, height, width] = mask.shape();
+    let (cells, cell) = (grid.cells() as usize, grid.cell());
+    if (height, width) != (cell.height as usize, cell.width as usize) || (count != 1 && count != cells) {
+        let expected = format!("(1 or {cells}, {}, {}): the cells of the grid", cell.height, cell.width);
+        return Err(Error::shape("the mask", &mask.shape(), expected));
     }
+    Layout::new(grid, count)
+}
+
+/// [`cell_masks`] without checks of the shapes.
+pub(super) fn write_masks<T: Element>(
+    layout: &Layout,
+    mask: View<'_, T, 3>,
+    coverage: Coverage,
+    outside: Outside,
+    out: &mut [f32],
+) -> Result<Vec<bool>> {
+    let [count, _, width] = mask.shape();
+    let stride = layout.grid().stride() as usize;
+    let occupied: Vec<AtomicBool> = (0..count).map(|_| AtomicBool::new(false)).collect();
+    let bad = AtomicBool::new(false);
+    let (rows, len) = (layout.height(), layout.width());
+    parallel::for_each_piece(out, len, stride * width * size_of::<T>(), |first, out| {
+        vectorized(
+            #[inline(always)]
+            || {
+                let mut reduction = Reduction::new(coverage, outside, stride, len);
+                for (index, out) in out.chunks_exact_mut(len).enumerate() {
+                    let (source, row) = (layout.source((first + index) / rows), (first + index) % rows);
+                    let scan = write_row(mask, source, row, &mut reduction, out);
+                    bad.fetch_or(scan.bad, Ordering::Relaxed);
+                    if scan.any {
+                        occupied[source.mask].store(true, Ordering::Relaxed);
+                    }
+                }
+            },
+        );
+    });
+    if bad.into_inner() {
+        return Err(ingest::first_bad(mask, 0..count));
+    }
+    Ok(occupied.into_iter().map(AtomicBool::into_inner).collect())
+}
+
+/// What was found in some pixels.
+#[derive(Debug, Clone, Copy, Default)]
+struct Scan {
+    /// A value outside 0..=1.
+    bad: bool,
+    /// A value above 0.
+    any: bool,
+}
+
+impl Scan {
+    #[inline(always)]
+    fn row<T: Element>(&mut self, pixels: &[T]) {
+        self.bad |= pixels.iter().fold(false, |bad, value| bad | !value.is_unit());
+        self.any |= pixels.iter().fold(false, |any, value| any | (value.key() > T::ZERO.key()));
+    }
+}
+
+/// Writes one row of a latent mask; the first latent mask of an input mask has all of its pixels scanned.
+#[inline(always)]
+fn write_row<T: Element>(
+    mask: View<'_, T, 3>,
+    source: Source,
+    row: usize,
+    reduction: &mut Reduction,
+    out: &mut [f32],
+) -> Scan {
+    let [_, height, width] = mask.shape();
+    let block = row * reduction.stride;
+    let inside = |rows: Range<usize>| {
+        let local = |row: usize| (block + row).saturating_sub(source.top as usize).min(height);
+        local(rows.start)..local(rows.end)
+    };
+    let read = inside(reduction.taps.clone());
+    let mut scan = Scan::default();
+    reduction.begin(source.left as usize, width);
+    let rows = if source.first { inside(0..reduction.stride) } else { read.clone() };
+    ingest::for_each_row(mask, source.mask, rows, |row, pixels| {
+        if source.first {
+            scan.row(pixels);
+        }
+        if read.contains(&row) {
+            reduction.add(pixels);
+        }
+    });
+    reduction.finish(read.len(), out);
+    scan
 }

@@ -1,7 +1,7 @@
 //! Which distinct latent masks a grid has.
 
 use crate::error::{Error, Result};
-use crate::geometry::{Latent, Rect, Size};
+use crate::geometry::{Latent, Rect};
 use crate::grid::Grid;
 
 /// Which distinct latent masks there are, how large they are, and which of them each cell has.
@@ -159,11 +159,6 @@ impl Layout {
     /// The latent cells that a cell touches, and which latent mask lies there.
     pub(super) fn place(&self, cell: u32) -> Result<(Rect<Latent>, usize)> {
         Ok((self.grid.latent_rect(cell as usize)?, self.index(cell as usize)?))
-    }
-
-    /// The latent size of the whole sheet.
-    pub(super) const fn sheet(&self) -> Size<Latent> {
-        self.grid.latent_size()
     }
 }
 

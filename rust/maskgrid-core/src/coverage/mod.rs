@@ -5,6 +5,7 @@
 
 mod cells;
 mod layout;
+mod reduce;
 mod scatter;
 mod sheet;
 

@@ -3,7 +3,7 @@
 use super::layout::Layout;
 use crate::element::Element;
 use crate::error::{Error, Result};
-use crate::grid::Grid;
+use crate::geometry::{Latent, Rect};
 use crate::parallel;
 
 /// Writes the dense latent mask of each fork: 0, and the mask of fork `i`'s cell, `cells[i]`, at its place.
@@ -12,26 +12,41 @@ use crate::parallel;
 ///
 /// # Errors
 /// When a cell does not exist, or `masks` or `out` has another size.
-pub fn scatter<U: Element>(grid: &Grid, layout: &Layout, masks: &[f32], cells: &[u32], out: &mut [U]) -> Result<()> {
+pub fn scatter<U: Element>(layout: &Layout, masks: &[f32], cells: &[u32], out: &mut [U]) -> Result<()> {
     if masks.len() != layout.len() {
         let expected = format!("({}, {}, {})", layout.count(), layout.height(), layout.width());
         return Err(Error::shape("the latent masks", &[masks.len()], expected));
     }
-    let latent = grid.latent_size();
+    let latent = layout.grid().latent_size();
     let (height, width) = (latent.height as usize, latent.width as usize);
-    if out.len() != cells.len() * height * width {
+    if (cells.len() * height).checked_mul(width) != Some(out.len()) {
         return Err(Error::shape("out", &[out.len()], format!("({}, 1, {height}, {width})", cells.len())));
     }
     let places = cells.iter().map(|&cell| layout.place(cell)).collect::<Result<Vec<_>>>()?;
-    let masks: Vec<U> = masks.iter().map(|&value| U::from_unit(value)).collect();
-    parallel::for_each_chunk(out, height * width, |fork, out| {
-        let (rect, index) = places[fork];
-        out.fill(U::ZERO);
-        let size = (rect.width() as usize, layout.width());
-        let rows = masks[index * layout.height() * size.1..].chunks_exact(size.1);
-        for (row, mask) in (rect.top as usize..rect.bottom as usize).zip(rows) {
-            out[row * width + rect.left as usize..][..size.0].copy_from_slice(&mask[..size.0]);
+    let mut numbers = vec![U::ZERO; masks.len()];
+    U::from_units(masks, &mut numbers);
+    parallel::for_each_piece(out, width, width * size_of::<U>(), |first, out| {
+        let rows = first..first + out.len() / width;
+        let mut done = 0;
+        let forks = rows.start / height..rows.end.div_ceil(height);
+        for (fork, &(rect, index)) in places.iter().enumerate().take(forks.end).skip(forks.start) {
+            let mask = &numbers[index * layout.height() * layout.width()..];
+            for (row, line) in place_rows(rect, fork * height, mask, layout.width()) {
+                if rows.contains(&row) {
+                    let start = (row - first) * width + rect.left as usize;
+                    out[done..start].fill(U::ZERO);
+                    done = start + line.len();
+                    out[start..done].copy_from_slice(line);
+                }
+            }
         }
+        out[done..].fill(U::ZERO);
     });
     Ok(())
+}
+
+/// The rows of a mask and where they lie, counted from `top` rows above the rectangle's origin.
+fn place_rows<U>(rect: Rect<Latent>, top: usize, mask: &[U], width: usize) -> impl Iterator<Item = (usize, &[U])> {
+    let lines = mask.chunks_exact(width).map(move |line| &line[..rect.width() as usize]);
+    (top + rect.top as usize..top + rect.bottom as usize).zip(lines)
 }

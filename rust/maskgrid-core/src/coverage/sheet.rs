@@ -1,12 +1,13 @@
 //! The latent mask of the whole sheet.
 
 use super::Coverage;
-use super::cells::cell_masks;
+use super::cells::{checked_layout, write_masks};
+use super::layout::Layout;
+use super::reduce::Outside;
 use crate::element::Element;
 use crate::error::{Error, Result};
-use crate::geometry::{Pixel, Rect, Size};
 use crate::grid::Grid;
-use crate::mask::ingest;
+use crate::parallel;
 use crate::view::View;
 
 /// Writes the coverage of the sheet whose cells all hold their mask, (latent height, latent width).
@@ -17,28 +18,87 @@ use crate::view::View;
 /// When the masks are not 1 or one per cell of exactly the cell's size, `out` has another size, or a value is outside
 /// 0..=1; what `out` holds then is not defined.
 pub fn sheet<T: Element>(grid: &Grid, mask: View<'_, T, 3>, coverage: Coverage, out: &mut [f32]) -> Result<()> {
-    let [count, height, width] = mask.shape();
-    let cell = grid.cell();
-    if (height, width) != (cell.height as usize, cell.width as usize) || (count != 1 && count != grid.cells() as usize)
-    {
-        let expected = format!("(1 or {}, {}, {}): the cells of the grid", grid.cells(), cell.height, cell.width);
-        return Err(Error::shape("the mask", &mask.shape(), expected));
-    }
+    let layout = checked_layout(grid, mask)?;
     let latent = grid.latent_size();
     if out.len() as u64 != latent.area() {
         return Err(Error::shape("out", &[out.len()], format!("({}, {})", latent.height, latent.width)));
     }
-    let units = ingest::units(mask)?;
-    let canvas: Size<Pixel> = grid.canvas();
-    let mut tiled = vec![0.0_f32; canvas.area() as usize];
-    for (index, rect) in grid.cell_rects().enumerate() {
-        let pixels = &units[if count == 1 { 0 } else { index * height * width }..];
-        for (row, line) in pixels.chunks_exact(width).take(height).enumerate() {
-            let Rect { top, left, .. } = rect;
-            tiled[(top as usize + row) * canvas.width as usize + left as usize..][..width].copy_from_slice(line);
+    let mut masks = vec![0.0; layout.len()];
+    write_masks(&layout, mask, coverage, Outside::Ignored, &mut masks)?;
+    let sheet = Sheet::new(&layout, coverage, &masks);
+    let width = latent.width as usize;
+    parallel::for_each_chunk(out, width, |row, out| sheet.write_row(row as u32, out));
+    Ok(())
+}
+
+/// How the cells lie side by side.
+struct Sheet<'a> {
+    layout: &'a Layout,
+    coverage: Coverage,
+    masks: &'a [f32],
+    rows: Axis,
+    columns: Axis,
+}
+
+/// The cells along one axis, in latent cells.
+struct Axis {
+    /// First and one past the last latent cell of each row (column) of cells.
+    places: Vec<(u32, u32)>,
+    /// For each latent cell whether all of its pixels belong to cells.
+    covered: Vec<bool>,
+}
+
+impl Axis {
+    fn new(starts: impl Iterator<Item = u32>, cell: u32, stride: u32, side: u32) -> Self {
+        let mut pixels = vec![0; side as usize];
+        let place = |start: u32| {
+            let place = (start / stride, (start + cell).div_ceil(stride));
+            for block in place.0..place.1 {
+                let (first, end) = (start.max(block * stride), (start + cell).min((block + 1) * stride));
+                pixels[block as usize] += end - first;
+            }
+            place
+        };
+        let places = starts.map(place).collect();
+        Self { places, covered: pixels.into_iter().map(|count| count == stride).collect() }
+    }
+}
+
+impl<'a> Sheet<'a> {
+    fn new(layout: &'a Layout, coverage: Coverage, masks: &'a [f32]) -> Self {
+        let grid = layout.grid();
+        let (cell, stride, latent) = (grid.cell(), grid.stride(), grid.latent_size());
+        let rows = Axis::new((0..grid.rows()).map(|row| grid.top(row)), cell.height, stride, latent.height);
+        let lefts = (0..grid.columns()).map(|column| grid.left(column));
+        let columns = Axis::new(lefts, cell.width, stride, latent.width);
+        Self { layout, coverage, masks, rows, columns }
+    }
+
+    /// Writes one latent row: what each cell that touches it adds.
+    fn write_row(&self, row: u32, out: &mut [f32]) {
+        let full = self.coverage == Coverage::Min && self.rows.covered[row as usize];
+        let neutral = self.columns.covered.iter().map(|&covered| f32::from(u8::from(full && covered)));
+        out.iter_mut().zip(neutral).for_each(|(out, neutral)| *out = neutral);
+        let (height, width) = (self.layout.height(), self.layout.width());
+        let first = self.rows.places.partition_point(|&(_, bottom)| bottom <= row);
+        for (cell_row, &(top, _)) in
+            (0_u32..).zip(&self.rows.places).skip(first).take_while(|(_, place)| place.0 <= row)
+        {
+            for (cell_column, &(left, right)) in (0_u32..).zip(&self.columns.places) {
+                let index = self.layout.index_at(cell_row, cell_column);
+                let mask = &self.masks[(index * height + (row - top) as usize) * width..][..(right - left) as usize];
+                self.combine(mask, &mut out[left as usize..right as usize]);
+            }
         }
     }
-    let whole = Grid::builder(1, 1).stride(grid.stride()).from_cell(canvas)?;
-    cell_masks(&whole, View::dense(&tiled, [1, canvas.height as usize, canvas.width as usize])?, coverage, out)?;
-    Ok(())
+
+    fn combine(&self, mask: &[f32], out: &mut [f32]) {
+        let pairs = out.iter_mut().zip(mask);
+        match self.coverage {
+            Coverage::Max => pairs.for_each(|(out, &value)| *out = out.max(value)),
+            Coverage::Min => pairs.for_each(|(out, &value)| *out = out.min(value)),
+            // Shares of one block add up to 1 at most, but their rounded numbers may not.
+            _ => pairs.for_each(|(out, &value)| *out = (*out + value).min(1.0)),
+        }
+    }
 }

@@ -1,1 +1,162 @@
+//! Coverage against its definition: the mask tiled into a full-size canvas, read block by block.
 
+use super::*;
+use crate::error::Error;
+use crate::geometry::Size;
+use crate::grid::Grid;
+use crate::view::View;
+
+const COVERAGES: [Coverage; 5] = [Coverage::Center, Coverage::Nearest, Coverage::Area, Coverage::Max, Coverage::Min];
+
+/// The coverage of a full-size mask, as long as the padded canvas.
+fn naive(grid: &Grid, pixels: &[f32], coverage: Coverage) -> Vec<f32> {
+    let (stride, latent) = (grid.stride() as usize, grid.latent_size());
+    let width = grid.padded_canvas().width as usize;
+    let cell = |index: usize| {
+        let (top, left) = (index / latent.width as usize * stride, index % latent.width as usize * stride);
+        let at = |y: usize, x: usize| f64::from(pixels[(top + y) * width + left + x]);
+        let block = || (0..stride * stride).map(|i| at(i / stride, i % stride));
+        let middle = [(stride - 1) / 2, stride / 2];
+        let centre = || middle.into_iter().flat_map(|y| middle.into_iter().map(move |x| at(y, x)));
+        (match coverage {
+            Coverage::Nearest => at(0, 0),
+            Coverage::Center => centre().sum::<f64>() / 4.0,
+            Coverage::Area => block().sum::<f64>() / (stride * stride) as f64,
+            Coverage::Max => block().fold(0.0, f64::max),
+            Coverage::Min => block().fold(1.0, f64::min),
+        }) as f32
+    };
+    (0..latent.area() as usize).map(cell).collect()
+}
+
+/// The full-size mask in which some cells hold their mask.
+fn tiled(grid: &Grid, masks: &[f32], cells: impl Iterator<Item = usize>) -> Vec<f32> {
+    let (canvas, size) = (grid.padded_canvas(), grid.cell().area() as usize);
+    let mut pixels = vec![0.0; canvas.area() as usize];
+    for cell in cells {
+        let rect = grid.cell_rect(cell).expect("the cell exists");
+        let mask = &masks[if masks.len() == size { 0 } else { cell * size }..];
+        for (row, line) in (rect.top..rect.bottom).zip(mask.chunks_exact(rect.width() as usize)) {
+            pixels[(row * canvas.width + rect.left) as usize..][..line.len()].copy_from_slice(line);
+        }
+    }
+    pixels
+}
+
+fn noise(len: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed;
+    let mut next = move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        // A third 0, a third 1, a third between.
+        ((state >> 40) as f32 / (1 << 24) as f32).mul_add(3.0, -1.0).clamp(0.0, 1.0)
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+fn grids() -> Vec<Grid> {
+    let mut grids = Vec::new();
+    for stride in [1, 2, 3, 4, 8] {
+        for cell in [Size::new(1, 1), Size::new(3, 2), Size::new(4, 5), Size::new(8, 8), Size::new(7, 16)] {
+            for (gap, margin) in [(0, 0), (1, 0), (2, 3), (5, 1)] {
+                let builder = Grid::builder(2, 3).gap(Size::new(gap, margin)).margin(Size::new(margin, gap));
+                grids.push(builder.stride(stride).from_cell(cell).expect("it fits"));
+            }
+        }
+    }
+    let uneven = Grid::builder(1, 2).stride(40).from_cell_and_canvas(Size::new(90, 50), Size::new(133, 141));
+    grids.push(uneven.expect("it fits"));
+    grids
+}
+
+fn for_all(mut check: impl FnMut(&Grid, View<'_, f32, 3>, &[f32], Coverage)) {
+    for (seed, grid) in (0..).zip(grids()) {
+        let (height, width) = (grid.cell().height as usize, grid.cell().width as usize);
+        for count in [1, grid.cells() as usize] {
+            let masks = noise(count * height * width, seed);
+            let view = View::dense(&masks, [count, height, width]).expect("it fits");
+            COVERAGES.into_iter().for_each(|coverage| check(&grid, view, &masks, coverage));
+        }
+    }
+}
+
+fn assert_close(got: &[f32], expected: &[f32], what: &dyn std::fmt::Debug) {
+    let worst = got.iter().zip(expected).map(|(got, expected)| (got - expected).abs()).fold(0.0, f32::max);
+    assert!(got.len() == expected.len() && worst < 1e-6, "{what:?}: off by {worst}");
+}
+
+#[test]
+fn every_fork_has_what_its_full_size_mask_would_give() {
+    for_all(|grid, view, masks, coverage| {
+        let layout = Layout::new(grid, view.shape()[0]).expect("the count is right");
+        let mut latent = vec![f32::NAN; layout.len()];
+        let occupied = cell_masks(grid, view, coverage, &mut latent).expect("it is valid");
+        let size = grid.cell().area() as usize;
+        let expected: Vec<bool> = masks.chunks(size).map(|mask| mask.iter().any(|&value| value > 0.0)).collect();
+        assert_eq!(occupied, expected);
+        let cells: Vec<u32> = (0..grid.cells()).rev().collect();
+        let sheet = grid.latent_size().area() as usize;
+        let mut dense = vec![f32::NAN; cells.len() * sheet];
+        scatter(&layout, &latent, &cells, &mut dense).expect("it is valid");
+        for (&cell, dense) in cells.iter().zip(dense.chunks_exact(sheet)) {
+            let pixels = tiled(grid, masks, std::iter::once(cell as usize));
+            assert_close(dense, &naive(grid, &pixels, coverage), &(grid, coverage, cell));
+        }
+    });
+}
+
+#[test]
+fn the_sheet_has_what_its_full_size_mask_would_give() {
+    for_all(|grid, view, masks, coverage| {
+        let mut out = vec![f32::NAN; grid.latent_size().area() as usize];
+        sheet(grid, view, coverage, &mut out).expect("it is valid");
+        let pixels = tiled(grid, masks, 0..grid.cells() as usize);
+        assert_close(&out, &naive(grid, &pixels, coverage), &(grid, coverage));
+        assert!(out.iter().all(|value| (0.0..=1.0).contains(value)));
+    });
+}
+
+#[test]
+fn large_sums_are_exact_to_the_last_bits() {
+    let grid = Grid::builder(1, 1).stride(1000).from_cell(Size::new(1000, 1000)).expect("it fits");
+    let mask = vec![0.1_f32; 1_000_000];
+    let mut out = [0.0];
+    cell_masks(&grid, View::dense(&mask, [1, 1000, 1000]).expect("it fits"), Coverage::Area, &mut out).expect("valid");
+    assert!((out[0] - 0.1).abs() < 1e-7);
+}
+
+#[test]
+fn all_types_are_read_alike() {
+    let grid = Grid::builder(1, 1).stride(4).from_cell(Size::new(8, 8)).expect("it fits");
+    let bytes: Vec<u8> = (0..64).map(|x| if x * x % 7 < 3 { 255 } else { 0 }).collect();
+    let floats: Vec<f64> = bytes.iter().map(|&byte| f64::from(byte) / 255.0).collect();
+    let halves: Vec<half::f16> = floats.iter().map(|&value| half::f16::from_f64(value)).collect();
+    let truths: Vec<bool> = bytes.iter().map(|&byte| byte > 0).collect();
+    for coverage in COVERAGES {
+        let mut outs = [[0.0; 4]; 4];
+        cell_masks(&grid, View::dense(&bytes, [1, 8, 8]).expect("it fits"), coverage, &mut outs[0]).expect("valid");
+        cell_masks(&grid, View::dense(&floats, [1, 8, 8]).expect("it fits"), coverage, &mut outs[1]).expect("valid");
+        cell_masks(&grid, View::dense(&halves, [1, 8, 8]).expect("it fits"), coverage, &mut outs[2]).expect("valid");
+        cell_masks(&grid, View::dense(&truths, [1, 8, 8]).expect("it fits"), coverage, &mut outs[3]).expect("valid");
+        assert!(outs.iter().all(|out| *out == outs[0]));
+    }
+}
+
+#[test]
+fn refusals_say_what_is_wrong() {
+    let grid = Grid::builder(2, 2).stride(4).from_cell(Size::new(8, 8)).expect("it fits");
+    let mut mask = vec![0.5_f32; 4 * 64];
+    let mut out = vec![0.0; 16];
+    let wrong = View::dense(&mask, [3, 8, 8]).expect("it fits");
+    assert!(cell_masks(&grid, wrong, Coverage::Max, &mut out).is_err());
+    let wrong = View::dense(&mask, [1, 8, 9]).expect("it fits");
+    assert!(sheet(&grid, wrong, Coverage::Max, &mut out).is_err());
+    let one = View::dense(&mask, [1, 8, 8]).expect("it fits");
+    assert!(cell_masks(&grid, one, Coverage::Max, &mut out).is_err());
+    let layout = Layout::new(&grid, 1).expect("the count is right");
+    assert!(scatter(&layout, &out[..4], &[4], &mut [0.0; 16]).is_err());
+    assert!(scatter(&layout, &out[..4], &[0, 1], &mut [0.0; 16]).is_err());
+    assert!(scatter(&layout, &out[..3], &[0], &mut [0.0; 16]).is_err());
+    mask[2 * 64 + 13] = 1.5;
+    let result = cell_masks(&grid, View::dense(&mask, [4, 8, 8]).expect("it fits"), Coverage::Center, &mut out);
+    assert_eq!(result, Err(Error::MaskValue { value: 1.5, index: 2, row: 1, column: 5 }));
+}

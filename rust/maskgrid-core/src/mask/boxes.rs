@@ -1,25 +1,49 @@
 //! Bounding boxes.
 
+use super::bits::Bits;
 use super::ingest;
 use crate::element::Element;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::geometry::{Pixel, Rect};
+use crate::parallel;
 use crate::view::View;
+
+/// The most masks that are looked at in one call.
+const MAX_MASKS: usize = 1 << 20;
 
 /// The smallest rectangle around the inside pixels of each mask; an empty one where there are none.
 ///
 /// # Errors
 /// When a number is outside its range.
 pub fn bounding_boxes<T: Element>(mask: View<'_, T, 3>, level: f64) -> Result<Vec<Rect<Pixel>>> {
-    let inside = ingest::inside(mask, level)?;
+    ingest::check_sides(mask)?;
+    let level = ingest::level_key::<T>(level)?;
     let [count, height, width] = mask.shape();
-    let size = height * width;
-    let boxed = |index: usize| {
-        let places = || (0..size).filter(|&place| inside[index * size + place]);
-        let low = |of: fn(usize, usize) -> usize| places().map(|place| of(place, width) as u32).min().unwrap_or(0);
-        let high = |of: fn(usize, usize) -> usize| places().map(|place| of(place, width) as u32 + 1).max().unwrap_or(0);
-        let (row, column) = (|place, width| place / width, |place, width| place % width);
-        Rect::new(low(row), low(column), high(row), high(column))
+    if count > MAX_MASKS {
+        return Err(Error::out_of_range("the number of masks", count, format!("0 to {MAX_MASKS}")));
+    }
+    let mut boxes = vec![Rect::new(0, 0, 0, 0); count];
+    parallel::try_for_each_chunk(&mut boxes, 1, height * width * size_of::<T>(), |index, rect| {
+        rect[0] = bounding_box(&ingest::inside(mask, index, level)?);
+        Ok(())
+    })?;
+    Ok(boxes)
+}
+
+fn bounding_box(bits: &Bits) -> Rect<Pixel> {
+    let occupied = |row: &usize| bits.row(*row).iter().any(|&word| word != 0);
+    let Some(top) = (0..bits.height).find(occupied) else {
+        return Rect::new(0, 0, 0, 0);
     };
-    Ok((0..count).map(boxed).collect())
+    let bottom = (top..bits.height).rev().find(occupied).unwrap_or(top) + 1;
+    let mut columns = vec![0; bits.stride];
+    for row in top..bottom {
+        columns.iter_mut().zip(bits.row(row)).for_each(|(all, &word)| *all |= word);
+    }
+    let (mut left, mut right) = (u32::MAX, 0);
+    for (word, start) in columns.into_iter().zip((0_u32..).step_by(64)).filter(|&(word, _)| word != 0) {
+        left = left.min(start + word.trailing_zeros());
+        right = start + 64 - word.leading_zeros();
+    }
+    Rect::new(top as u32, left, bottom as u32, right)
 }

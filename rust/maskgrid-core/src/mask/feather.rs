@@ -1,9 +1,16 @@
 //! Soft edges.
 
-use super::ingest;
+use super::bits::Bits;
+use super::distance::{Distances, Targets};
+use super::{ingest, near};
 use crate::element::Element;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::parallel;
+use crate::simd::vectorized;
 use crate::view::View;
+
+/// Pixels of a row that are turned into numbers at once.
+const SEGMENT: usize = 128;
 
 /// On which side of the edge the ramp of [`feather`] lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -32,31 +39,76 @@ pub fn feather<T: Element, U: Element>(
     level: f64,
     out: &mut [U],
 ) -> Result<()> {
-    ingest::check_out(mask, out)?;
-    if !(width >= 0.0 && width.is_finite()) {
-        return Err(Error::out_of_range("width", width, "0 or more pixels"));
+    ingest::check_length("width", width)?;
+    let key = ingest::level_key::<T>(level)?;
+    let ramp = Ramp::new(width, placement, mask.shape());
+    if width == 0.0 {
+        return super::threshold(mask, level, out);
     }
-    let inside = ingest::inside(mask, level)?;
-    let [_, rows, columns] = mask.shape();
-    let size = (rows * columns).max(1);
-    for (inside, out) in inside.chunks(size).zip(out.chunks_mut(size)) {
-        for (place, out) in out.iter_mut().enumerate() {
-            let distance = (0..size)
-                .filter(|&other| inside[other] != inside[place])
-                .map(|other| {
-                    let dy = (other / columns) as f64 - (place / columns) as f64;
-                    let dx = (other % columns) as f64 - (place % columns) as f64;
-                    dy.hypot(dx)
-                })
-                .fold(f64::INFINITY, f64::min);
-            let signed = if inside[place] { distance - 0.5 } else { 0.5 - distance };
-            let base = match placement {
-                Placement::Inside => 0.0,
-                Placement::Outside => 1.0,
-                Placement::Centred => 0.5,
-            };
-            *out = U::from_unit((base + signed / width).clamp(0.0, 1.0) as f32);
+    ingest::for_each_mask(mask, out, |index, out| {
+        let bits = ingest::inside(mask, index, key)?;
+        if let Some(inside) = bits.uniform() {
+            out.fill(if inside { U::ONE } else { U::ZERO });
+        } else {
+            ramp.write(&bits, out);
+        }
+        Ok(())
+    })
+}
+
+/// The ramp along the edge.
+#[derive(Debug, Clone, Copy)]
+struct Ramp {
+    width: f32,
+    placement: Placement,
+    /// The distance from which on the ramp has ended.
+    reach: usize,
+}
+
+impl Ramp {
+    fn new(width: f64, placement: Placement, [_, height, columns]: [usize; 3]) -> Self {
+        let end = if placement == Placement::Centred { width / 2.0 } else { width } + 0.5;
+        // No two pixels are farther apart than both sides together.
+        let reach = end.ceil().min((height + columns) as f64) as usize;
+        Self { width: width as f32, placement, reach }
+    }
+
+    fn write<U: Element>(self, bits: &Bits, out: &mut [U]) {
+        let width = bits.width;
+        let band = (2 * self.reach).clamp(32, 256).min(bits.height);
+        let cost = width * band * (16 + self.reach.min(near::MOST));
+        parallel::for_each_costly_chunk(out, band * width, cost, |index, out| {
+            let rows = index * band..index * band + out.len() / width;
+            let towards = |inside| Distances::new(Targets::new(bits, inside), self.reach, rows.clone());
+            let mut to_outside = (self.placement != Placement::Outside).then(|| towards(false));
+            let mut to_inside = (self.placement != Placement::Inside).then(|| towards(true));
+            let (mut outside, mut inside) = (vec![0.0; width], vec![0.0; width]);
+            for (row, out) in out.chunks_exact_mut(width).enumerate() {
+                to_outside.iter_mut().for_each(|distances| distances.row(row, &mut outside));
+                to_inside.iter_mut().for_each(|distances| distances.row(row, &mut inside));
+                vectorized(
+                    #[inline(always)]
+                    || self.write_row(&outside, &inside, out),
+                );
+            }
+        });
+    }
+
+    /// Writes a row of the ramp; distances that the placement does not need are 0.
+    #[inline(always)]
+    fn write_row<U: Element>(self, to_outside: &[f32], to_inside: &[f32], out: &mut [U]) {
+        let mut values = [0.0; SEGMENT];
+        let distances = to_outside.chunks(SEGMENT).zip(to_inside.chunks(SEGMENT));
+        for ((outside, inside), out) in distances.zip(out.chunks_mut(SEGMENT)) {
+            for ((value, &outside), &inside) in values.iter_mut().zip(outside).zip(inside) {
+                let (base, signed) = match self.placement {
+                    Placement::Inside => (0.0, outside - 0.5),
+                    Placement::Outside => (1.0, 0.5 - inside),
+                    Placement::Centred => (0.5, if inside == 0.0 { outside - 0.5 } else { 0.5 - inside }),
+                };
+                *value = (base + signed / self.width).clamp(0.0, 1.0);
+            }
+            U::from_units(&values, out);
         }
     }
-    Ok(())
 }

@@ -1,8 +1,11 @@
 //! Growing and shrinking by a disc.
 
+use super::bits::Bits;
+use super::emit::emit;
 use super::ingest;
+use super::spread::spread;
 use crate::element::Element;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::view::View;
 
 /// Writes 1 where an inside pixel lies within `radius` pixels, 0 elsewhere. Radius 0 is the threshold.
@@ -10,7 +13,7 @@ use crate::view::View;
 /// # Errors
 /// When a number is outside its range or `out` has another size than the mask.
 pub fn grow<T: Element, U: Element>(mask: View<'_, T, 3>, radius: f64, level: f64, out: &mut [U]) -> Result<()> {
-    reach(mask, radius, level, true, out)
+    each(mask, radius, level, out, |bits, disc| spread(&bits, disc))
 }
 
 /// Writes 0 where an outside pixel lies within `radius` pixels, 1 elsewhere. Radius 0 is the threshold.
@@ -18,33 +21,54 @@ pub fn grow<T: Element, U: Element>(mask: View<'_, T, 3>, radius: f64, level: f6
 /// # Errors
 /// When a number is outside its range or `out` has another size than the mask.
 pub fn shrink<T: Element, U: Element>(mask: View<'_, T, 3>, radius: f64, level: f64, out: &mut [U]) -> Result<()> {
-    reach(mask, radius, level, false, out)
+    each(mask, radius, level, out, |mut bits, disc| {
+        bits.complement();
+        let mut outside = spread(&bits, disc);
+        outside.complement();
+        outside
+    })
 }
 
-/// Lets the pixels that are inside (or are not) spread.
-fn reach<T: Element, U: Element>(
+fn each<T: Element, U: Element>(
     mask: View<'_, T, 3>,
     radius: f64,
     level: f64,
-    spread: bool,
     out: &mut [U],
+    change: impl Fn(Bits, Disc) -> Bits + Sync + Send,
 ) -> Result<()> {
-    ingest::check_out(mask, out)?;
-    if !(radius >= 0.0 && radius.is_finite()) {
-        return Err(Error::out_of_range("radius", radius, "0 or more pixels"));
+    ingest::check_length("radius", radius)?;
+    let level = ingest::level_key::<T>(level)?;
+    ingest::for_each_mask(mask, out, |index, out| {
+        let bits = ingest::inside(mask, index, level)?;
+        let disc = Disc::new(radius, bits.height, bits.width);
+        emit(&if disc.height == 0 && disc.width == 0 { bits } else { change(bits, disc) }, out);
+        Ok(())
+    })
+}
+
+/// The pixels within a radius, as far as they matter in a mask of a certain size.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Disc {
+    /// The largest squared distance, in whole numbers as all squared distances are.
+    pub(super) squared: u64,
+    /// Rows above and below the centre.
+    pub(super) height: usize,
+    /// Columns to the left and to the right of the centre.
+    pub(super) width: usize,
+}
+
+impl Disc {
+    fn new(radius: f64, height: usize, width: usize) -> Self {
+        // No two pixels are farther apart than both sides together.
+        let radius = radius.min((height + width) as f64);
+        let squared = (radius * radius) as u64;
+        let reach = squared.isqrt() as usize;
+        Self { squared, height: reach.min(height.saturating_sub(1)), width: reach.min(width.saturating_sub(1)) }
     }
-    let inside = ingest::inside(mask, level)?;
-    let [_, height, width] = mask.shape();
-    let size = (height * width).max(1);
-    for (inside, out) in inside.chunks(size).zip(out.chunks_mut(size)) {
-        for (place, out) in out.iter_mut().enumerate() {
-            let near = (0..size).any(|other| {
-                let dy = (other / width) as f64 - (place / width) as f64;
-                let dx = (other % width) as f64 - (place % width) as f64;
-                inside[other] == spread && dy * dy + dx * dx <= radius * radius
-            });
-            *out = ingest::truth(near == spread);
-        }
+
+    /// Columns to the left and to the right of the centre, `offset` rows (at most `height`) away from it.
+    pub(super) fn half_width(self, offset: usize) -> usize {
+        let rest = self.squared - (offset * offset) as u64;
+        (rest.isqrt() as usize).min(self.width)
     }
-    Ok(())
 }

@@ -1,5 +1,7 @@
 //! Filling holes.
 
+use super::bits::Bits;
+use super::emit::emit;
 use super::ingest;
 use crate::element::Element;
 use crate::error::Result;
@@ -11,25 +13,120 @@ use crate::view::View;
 /// # Errors
 /// When a number is outside its range or `out` has another size than the mask.
 pub fn fill_holes<T: Element, U: Element>(mask: View<'_, T, 3>, level: f64, out: &mut [U]) -> Result<()> {
-    ingest::check_out(mask, out)?;
-    let mut inside = ingest::inside(mask, level)?;
-    let [_, height, width] = mask.shape();
-    let size = (height * width).max(1);
-    for (filled, out) in inside.chunks_mut(size).zip(out.chunks_mut(size)) {
-        let border = |place: usize| {
-            place / width == 0 || place / width == height - 1 || place % width == 0 || place % width == width - 1
-        };
-        let mut open: Vec<usize> = (0..size).filter(|&place| border(place) && !filled[place]).collect();
-        out.fill(U::ONE);
-        while let Some(place) = open.pop() {
-            if std::mem::replace(&mut filled[place], true) {
-                continue;
+    let level = ingest::level_key::<T>(level)?;
+    ingest::for_each_mask(mask, out, |index, out| {
+        let mut bits = ingest::inside(mask, index, level)?;
+        fill(&mut bits);
+        emit(&bits, out);
+        Ok(())
+    })
+}
+
+/// Pixels of one row that lie side by side, all outside.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    start: u32,
+    end: u32,
+    /// A run of the same region that comes before this one, or this one.
+    parent: u32,
+}
+
+/// What touches the border belongs to the region of run 0, which has no pixels of its own.
+const OPEN: u32 = 0;
+
+/// Regions of runs, joined row by row: linear in the number of runs, however they wind.
+#[derive(Debug)]
+struct Regions(Vec<Run>);
+
+impl Regions {
+    /// The first run of a run's region.
+    fn root(&mut self, mut run: u32) -> u32 {
+        let runs = &mut self.0;
+        while runs[run as usize].parent != run {
+            let grandparent = runs[runs[run as usize].parent as usize].parent;
+            runs[run as usize].parent = grandparent;
+            run = grandparent;
+        }
+        run
+    }
+
+    fn join(&mut self, a: u32, b: u32) {
+        let (a, b) = (self.root(a), self.root(b));
+        self.0[a.max(b) as usize].parent = a.min(b);
+    }
+
+    /// Appends the runs of a row; those that reach its ends are open, and all are `if open`.
+    fn add_row(&mut self, row: &[u64], width: u32, open: bool) {
+        let mut start = None;
+        let mut before = 1;
+        for (&word, first) in row.iter().zip((0_u32..).step_by(64)) {
+            let mut changes = word ^ (word << 1 | before);
+            before = word >> 63;
+            while changes != 0 && first + changes.trailing_zeros() < width {
+                let place = first + changes.trailing_zeros();
+                changes &= changes - 1;
+                match start.take() {
+                    None => start = Some(place),
+                    Some(start) => self.add(start, place, open || start == 0),
+                }
             }
-            out[place] = U::ZERO;
-            let (y, x) = (place / width, place % width);
-            let next = [(y.wrapping_sub(1), x), (y + 1, x), (y, x.wrapping_sub(1)), (y, x + 1)];
-            open.extend(next.iter().filter(|&&(y, x)| y < height && x < width).map(|&(y, x)| y * width + x));
+        }
+        if let Some(start) = start {
+            self.add(start, width, true);
         }
     }
-    Ok(())
+
+    fn add(&mut self, start: u32, end: u32, open: bool) {
+        let parent = if open { OPEN } else { self.0.len() as u32 };
+        self.0.push(Run { start, end, parent });
+    }
+
+    /// Joins the runs of two neighbouring rows that have a column in common.
+    fn join_rows(&mut self, mut above: std::ops::Range<u32>, mut below: std::ops::Range<u32>) {
+        while !above.is_empty() && !below.is_empty() {
+            let (a, b) = (self.0[above.start as usize], self.0[below.start as usize]);
+            if a.start < b.end && b.start < a.end {
+                self.join(above.start, below.start);
+            }
+            if a.end <= b.end {
+                above.start += 1;
+            } else {
+                below.start += 1;
+            }
+        }
+    }
+}
+
+/// Makes the holes of a mask inside.
+fn fill(bits: &mut Bits) {
+    let (height, width) = (bits.height, bits.width as u32);
+    let mut regions = Regions(vec![Run { start: 0, end: 0, parent: OPEN }]);
+    let mut starts = vec![1];
+    for row in 0..height {
+        regions.add_row(bits.row(row), width, row == 0 || row == height - 1);
+        let end = regions.0.len() as u32;
+        if let [.., above, below] = starts[..] {
+            regions.join_rows(above..below, below..end);
+        }
+        starts.push(end);
+    }
+    let ends = &starts[1..];
+    for (row, (&start, &end)) in starts.iter().zip(ends).enumerate() {
+        for run in start..end {
+            if regions.root(run) != OPEN {
+                let Run { start, end, .. } = regions.0[run as usize];
+                let first = row * bits.stride;
+                set(&mut bits.words[first..first + bits.stride], start as usize, end as usize);
+            }
+        }
+    }
+}
+
+/// Sets the bits `start..end`.
+fn set(row: &mut [u64], start: usize, end: usize) {
+    for (index, word) in row.iter_mut().enumerate().take(end.div_ceil(64)).skip(start / 64) {
+        let from = start.saturating_sub(64 * index);
+        let to = (end - 64 * index).min(64);
+        *word |= (u64::MAX >> (64 - (to - from))) << from;
+    }
 }

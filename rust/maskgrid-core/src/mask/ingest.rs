@@ -1,49 +1,145 @@
 //! Reading masks: any element type and strides in, checked values out.
 
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::bits::{Bits, pack};
 use crate::element::Element;
 use crate::error::{Error, Result};
+use crate::grid::MAX_SIDE;
+use crate::parallel;
+use crate::simd::vectorized;
 use crate::view::View;
 
-/// All values as f32.
-pub(crate) fn units<T: Element>(mask: View<'_, T, 3>) -> Result<Vec<f32>> {
+/// Calls `work(row, pixels)` for rows of one mask of a stack; rows that do not lie in one piece are copied first.
+#[inline(always)]
+pub(crate) fn for_each_row<T: Element>(
+    mask: View<'_, T, 3>,
+    index: usize,
+    rows: Range<usize>,
+    mut work: impl FnMut(usize, &[T]),
+) {
+    let width = mask.shape()[2];
+    let mut copy = Vec::new();
+    for row in rows {
+        if mask.dense_from(2) {
+            work(row, mask.run([index, row, 0], width));
+        } else {
+            copy.clear();
+            copy.extend(mask.line([index, row, 0]));
+            work(row, &copy);
+        }
+    }
+}
+
+/// Refuses a length that is negative, infinite or no number.
+pub(super) fn check_length(name: &'static str, value: f64) -> Result<()> {
+    if (0.0..f64::INFINITY).contains(&value) {
+        return Ok(());
+    }
+    Err(Error::out_of_range(name, value, "a finite number of pixels, 0 or more"))
+}
+
+/// The level as the mask's elements are compared with it.
+pub(super) fn level_key<T: Element>(level: f64) -> Result<T::Key> {
+    if (0.0..=1.0).contains(&level) {
+        return Ok(T::level_key(level));
+    }
+    Err(Error::out_of_range("level", level, "0 to 1"))
+}
+
+/// Refuses masks with sides that no canvas has.
+pub(super) fn check_sides<T: Element>(mask: View<'_, T, 3>) -> Result<()> {
+    let [_, height, width] = mask.shape();
+    for (name, side) in [("the mask height", height), ("the mask width", width)] {
+        if side > MAX_SIDE as usize {
+            return Err(Error::out_of_range(name, side, format!("0 to {MAX_SIDE} px")));
+        }
+    }
+    Ok(())
+}
+
+/// Calls `work(index, out of this mask)` for each mask of a stack, in parallel where that pays; `out` has to be as
+/// large as the stack.
+///
+/// # Errors
+/// The shapes' own, or the failure of the first mask that failed.
+pub(super) fn for_each_mask<T: Element, U: Element>(
+    mask: View<'_, T, 3>,
+    out: &mut [U],
+    work: impl Fn(usize, &mut [U]) -> Result<()> + Sync + Send,
+) -> Result<()> {
+    check_sides(mask)?;
     let [count, height, width] = mask.shape();
-    let mut units = Vec::with_capacity(mask.len());
-    for index in 0..count {
+    if count.checked_mul(height * width) != Some(out.len()) {
+        return Err(Error::shape("out", &[out.len()], format!("({count}, {height}, {width}), as the mask")));
+    }
+    let size = height * width;
+    parallel::try_for_each_chunk(out, size, size * size_of::<T>(), work)
+}
+
+/// Calls `work(pixels, out row)` for each row of one mask, compiled for the processor and in parallel where that pays;
+/// `work` returns whether all values are in range.
+///
+/// # Errors
+/// When a value is outside 0..=1.
+#[inline(always)]
+pub(super) fn map_rows<T: Element, U: Send>(
+    mask: View<'_, T, 3>,
+    index: usize,
+    out: &mut [U],
+    work: impl Fn(&[T], &mut [U]) -> bool + Sync + Send,
+) -> Result<()> {
+    let [_, height, width] = mask.shape();
+    let (bad, len) = (AtomicBool::new(false), out.len().checked_div(height).unwrap_or(0).max(1));
+    parallel::for_each_piece(out, len, width * size_of::<T>() + len * size_of::<U>(), |first, out| {
+        let rows = first..first + out.len() / len;
+        let fine = vectorized(
+            #[inline(always)]
+            || {
+                let mut fine = true;
+                for_each_row(mask, index, rows, |row, pixels| {
+                    fine &= work(pixels, &mut out[(row - first) * len..][..len]);
+                });
+                fine
+            },
+        );
+        bad.fetch_or(!fine, Ordering::Relaxed);
+    });
+    if bad.into_inner() { Err(first_bad(mask, index..index + 1)) } else { Ok(()) }
+}
+
+/// Which pixels of one mask are inside.
+///
+/// # Errors
+/// When a value is outside 0..=1.
+pub(super) fn inside<T: Element>(mask: View<'_, T, 3>, index: usize, level: T::Key) -> Result<Bits> {
+    let [_, height, width] = mask.shape();
+    let mut bits = Bits::new(height, width);
+    map_rows(
+        mask,
+        index,
+        &mut bits.words,
+        #[inline(always)]
+        |pixels, words| pack(pixels, level, words),
+    )?;
+    Ok(bits)
+}
+
+/// The failure of masks of which one is known to have a value outside 0..=1.
+#[cold]
+pub(crate) fn first_bad<T: Element>(mask: View<'_, T, 3>, masks: Range<usize>) -> Error {
+    let [_, height, width] = mask.shape();
+    for index in masks {
         for row in 0..height {
             for column in 0..width {
                 let value = mask.get([index, row, column]);
-                let unit = value.unit().ok_or(Error::MaskValue { value: value.to_f64(), index, row, column })?;
-                units.push(unit);
+                if !value.is_unit() {
+                    return Error::MaskValue { value: value.to_f64(), index, row, column };
+                }
             }
         }
     }
-    Ok(units)
-}
-
-/// Whether each pixel is inside.
-pub(crate) fn inside<T: Element>(mask: View<'_, T, 3>, level: f64) -> Result<Vec<bool>> {
-    if !(0.0..=1.0).contains(&level) {
-        return Err(Error::out_of_range("level", level, "0 to 1"));
-    }
-    units(mask)?;
-    let level = T::level_key(level);
-    let [count, height, width] = mask.shape();
-    let rows = (0..count).flat_map(|index| (0..height).map(move |row| [index, row]));
-    Ok(rows
-        .flat_map(|[index, row]| (0..width).map(move |column| mask.get([index, row, column]).key() >= level))
-        .collect())
-}
-
-/// Refuses an `out` of another size.
-pub(crate) fn check_out<T: Element, U>(mask: View<'_, T, 3>, out: &[U]) -> Result<()> {
-    let [count, height, width] = mask.shape();
-    if count.checked_mul(height).and_then(|size| size.checked_mul(width)) == Some(out.len()) {
-        return Ok(());
-    }
-    Err(Error::shape("out", &[out.len()], format!("({count}, {height}, {width}), as the mask")))
-}
-
-/// The number of the type for inside and outside.
-pub(crate) fn truth<U: Element>(inside: bool) -> U {
-    if inside { U::ONE } else { U::ZERO }
+    // Only a mask that somebody else changes meanwhile gets here.
+    Error::MaskValue { value: f64::NAN, index: 0, row: 0, column: 0 }
 }

@@ -8,12 +8,18 @@
 //! The result goes into `out`, dense and as large as the mask, in any element type. When an error is returned, what
 //! `out` holds is not defined.
 
+mod bits;
 mod boxes;
+mod distance;
+mod emit;
+mod envelope;
 mod feather;
 mod grow;
 mod holes;
 pub(crate) mod ingest;
+mod near;
 mod pointwise;
+mod spread;
 
 pub use boxes::bounding_boxes;
 pub use feather::{Placement, feather};
@@ -21,5 +27,7 @@ pub use grow::{grow, shrink};
 pub use holes::fill_holes;
 pub use pointwise::{invert, threshold};
 
+#[cfg(test)]
+mod naive;
 #[cfg(test)]
 mod tests;
