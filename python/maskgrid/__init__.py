@@ -1,7 +1,18 @@
 """Variations of a sheet: a diffusion model redraws one cell at a time, everything else stays bit for bit."""
 
-from maskgrid._native import __version__
+from maskgrid._native import __version__, num_threads, set_num_threads
 from maskgrid.errors import MaskGridError
-from maskgrid.geometry import Grid, Rect, Size
+from maskgrid.geometry import Fork, ForkPlan, Grid, Rect, Size, masks
 
-__all__ = ["Grid", "MaskGridError", "Rect", "Size", "__version__"]
+__all__ = [
+    "Fork",
+    "ForkPlan",
+    "Grid",
+    "MaskGridError",
+    "Rect",
+    "Size",
+    "__version__",
+    "masks",
+    "num_threads",
+    "set_num_threads",
+]

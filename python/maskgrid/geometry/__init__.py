@@ -1,5 +1,6 @@
 """Rectangles, masks and plans. Knows no network and no sampling."""
 
 from maskgrid.geometry.grid import Grid, Rect, Size
+from maskgrid.geometry.plan import Fork, ForkPlan
 
-__all__ = ["Grid", "Rect", "Size"]
+__all__ = ["Fork", "ForkPlan", "Grid", "Rect", "Size"]
