@@ -91,7 +91,8 @@ class Setup:
     @property
     def gives_noisy_sheets(self) -> bool:
         """Whether forks come out as the original's noisy ones, which differ from the sheet everywhere."""
-        return self.compat and float(self.sigmas[-1]) > 0
+        last = max(float(self.sigmas[-1]), get_sampler(self.sampler).last_sigma)
+        return self.compat and last > 0
 
     def patches(self, forks: Sequence[int]) -> Patches:
         """Where the solver walks for these forks."""

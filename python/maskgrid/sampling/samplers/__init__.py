@@ -23,6 +23,7 @@ class SamplerInfo:
         name: ComfyUI's name.
         solve: The solver.
         noise: The step noise it draws: "none", "gaussian" or "brownian".
+        last_sigma: Where a run to sigma 0 really ends; above 0 its x is left with that much noise everywhere.
         second_noise: Whether the masked blend takes other noise than the run starts from
             (`noise.second_noise`).
     """
@@ -31,6 +32,7 @@ class SamplerInfo:
     solve: Sampler
     noise: NoiseKind = "none"
     second_noise: bool = False
+    last_sigma: float = 0.0
 
 
 SAMPLERS: Mapping[str, SamplerInfo] = {
@@ -62,8 +64,8 @@ SAMPLERS: Mapping[str, SamplerInfo] = {
         SamplerInfo("res_multistep_ancestral", res.res_multistep_ancestral, "gaussian"),
         SamplerInfo("er_sde", sde.er_sde, "gaussian"),
         SamplerInfo("ddim", euler.euler, second_noise=True),
-        SamplerInfo("uni_pc", uni_pc.uni_pc),
-        SamplerInfo("uni_pc_bh2", uni_pc.uni_pc_bh2),
+        SamplerInfo("uni_pc", uni_pc.uni_pc, last_sigma=uni_pc.LAST_SIGMA),
+        SamplerInfo("uni_pc_bh2", uni_pc.uni_pc_bh2, last_sigma=uni_pc.LAST_SIGMA),
     )
 }
 """Every sampler by its name."""

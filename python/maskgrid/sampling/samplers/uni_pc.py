@@ -8,11 +8,11 @@ from torch import Tensor
 
 from maskgrid.sampling.run import Run, Steps
 
-__all__ = ["uni_pc", "uni_pc_bh2"]
+__all__ = ["LAST_SIGMA", "uni_pc", "uni_pc_bh2"]
 
 _ORDER = 3
 # lambda is infinite at sigma 0; a run to 0 ends here, and x is handed out as of here.
-_LAST_SIGMA = 0.001
+LAST_SIGMA = 0.001
 
 
 def uni_pc(x: Tensor, run: Run, *, bh2: bool = False) -> Steps:
@@ -37,7 +37,7 @@ def uni_pc(x: Tensor, run: Run, *, bh2: bool = False) -> Steps:
         if step.order > 1:
             x = x - step.prediction(past)
         if following == 0:
-            x = run.table.finish(x, _LAST_SIGMA)
+            x = run.table.finish(x, LAST_SIGMA)
         run.memory.update(denoised=past, corrected=before)
     return x
 
@@ -55,7 +55,7 @@ class _Levels:
     """
 
     def __init__(self, sigmas: Tensor) -> None:
-        sigmas = torch.where(sigmas == 0, _LAST_SIGMA, sigmas)
+        sigmas = torch.where(sigmas == 0, LAST_SIGMA, sigmas)
         log_alpha = 0.5 * torch.log(1 / (sigmas * sigmas + 1))
         variance = 1 - torch.exp(2 * log_alpha)
         self.steps = len(sigmas) - 1

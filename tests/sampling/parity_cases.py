@@ -1,0 +1,122 @@
+"""Runs of the original node, and the same runs through the engine."""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from maskgrid.hosts.callable import GuidedNetwork
+from maskgrid.sampling import NoiseTable, sample_forks
+from maskgrid.sampling.samplers import SAMPLERS
+
+__all__ = ["Case", "cases", "expected", "relative_error", "rerun"]
+
+FOLDER = Path(__file__).parents[1] / "data" / "parity"
+# Where the original does what maskgrid does only when asked: a noisy cell in clean surroundings; the cell of
+# the first batch item only; cells off their masks, where the stride does not divide their size in pixels. And
+# samplers that stop just above sigma 0 leave noise outside the masks.
+DEFECTS = ("end_leftover", "batch2", "cell20")
+STRIDE = 8
+
+
+@dataclass(frozen=True)
+class Case:
+    """One run of the original node; `inputs` are the node's own."""
+
+    name: str
+    inputs: dict[str, Any]
+
+    @property
+    def sampler(self) -> str:
+        """The sampler's name."""
+        return str(self.inputs["sampler_name"])
+
+    @property
+    def is_flow(self) -> bool:
+        """Whether the network ran as a flow model, in SD3's latent format."""
+        return self.inputs["prediction_type"] == "flow"
+
+    @property
+    def wants_defects(self) -> bool:
+        """Whether the expected output shows a defect of the original."""
+        return self.name.endswith(DEFECTS) or SAMPLERS[self.sampler].last_sigma > 0
+
+
+@cache
+def cases() -> tuple[Case, ...]:
+    """Every run whose sampler maskgrid has."""
+    loaded = json.loads((FOLDER / "cases.json").read_text())
+    return tuple(Case(each["name"], each) for each in loaded if each["sampler_name"] in SAMPLERS)
+
+
+@cache
+def _tensors() -> dict[str, Tensor]:
+    return load_file(FOLDER / "tensors.safetensors")
+
+
+@cache
+def _network(prediction: str, cfg: float) -> GuidedNetwork:
+    from diffusers import UNet2DConditionModel
+
+    unet = UNet2DConditionModel.from_pretrained(FOLDER / "unet", low_cpu_mem_usage=False).eval()
+    table = NoiseTable.flow(3.0) if prediction == "flow" else NoiseTable.stable_diffusion(prediction)  # type: ignore[arg-type]
+    return GuidedNetwork(unet, table, _tensors()["cond"], _tensors()["uncond"], cfg=cfg)
+
+
+def expected(case: Case) -> Tensor:
+    """(N * B, 4, h, w) what the original node returned."""
+    return _tensors()[case.inputs["output"]]
+
+
+def rerun(case: Case, *, micro_batch: int | None = None) -> Tensor:
+    """(N * B, 4, h, w) what maskgrid returns for the same inputs."""
+    node = case.inputs
+    network = _network(node["prediction_type"], node["cfg"])
+    latents = _tensors()[node["latent"]]
+    forks = sample_forks(
+        network,
+        latents,
+        _masks(case, latents),
+        table=network.table,
+        rows=node["rows"],
+        columns=node["columns"],
+        mode=node["mode"],
+        sampler=node["sampler_name"],
+        schedule=node["scheduler"],
+        steps=node["steps"],
+        seed=node["noise_seed"],
+        add_noise=node["add_noise"] == "enable",
+        start_at_step=node["start_at_step"],
+        end_at_step=node["end_at_step"],
+        return_with_leftover_noise=node["return_with_leftover_noise"] == "enable",
+        denoise=node["denoise"],
+        compat=case.wants_defects,
+        scaling_factor=1.5305 if case.is_flow else 0.18215,
+        shift_factor=0.0609 if case.is_flow else 0.0,
+        micro_batch=micro_batch,
+    )
+    return forks.latents
+
+
+def relative_error(case: Case, result: Tensor) -> float:
+    """||result - expected|| / ||expected||."""
+    target = expected(case)
+    return float((result - target).norm() / target.norm())
+
+
+def _masks(case: Case, latents: Tensor) -> Tensor:
+    """(N, 1, h, w): the cell's mask in each cell of a sheet in pixels, scaled down as the original does."""
+    node = case.inputs
+    cell = _tensors()[node["mask"]][0, :, :, 0]
+    height, width = node["cell_pixels"]
+    size = latents.shape[-2:]
+    sheets = torch.zeros(node["rows"] * node["columns"], 1, size[0] * STRIDE, size[1] * STRIDE)
+    for n in range(len(sheets)):
+        row, column = divmod(n, node["columns"])
+        sheets[n, 0, row * height : (row + 1) * height, column * width : (column + 1) * width] = cell
+    return torch.nn.functional.interpolate(sheets, size=size, mode="bilinear")
