@@ -159,14 +159,15 @@ class Patches:
             places = torch.tensor(self.places, dtype=torch.int64).reshape(-1, 2)
             rows = places[:, 0, None, None] + torch.arange(self.size[0])[:, None]
             columns = places[:, 1, None, None] + torch.arange(self.size[1])
-            self._indices[device] = (rows * self.sheet[1] + columns).reshape(len(self), 1, -1).to(device)
+            shape = (len(self), 1, math.prod(self.size))
+            self._indices[device] = (rows * self.sheet[1] + columns).reshape(shape).to(device)
         return self._indices[device]
 
 
 def _evenly_spaced(starts: list[int], length: int, limit: int) -> tuple[list[int], int]:
     """Intervals at even distances that cover all [start, start + length), where such fit into [0, limit).
 
-    Cells that do not divide by the stride lie unevenly by one latent cell; a little more length evens that out.
+    Cells that do not divide by the stride lie unevenly by one latent cell; some more length evens that out.
 
     Returns:
         The starts and the length; those given if there are none.

@@ -21,8 +21,8 @@ class Request:
 
     Attributes:
         x: (n * B, C, ..., h, w) noisy latents, fork-major: row k * B + b is batch item b of forks[k]. The
-            network may overwrite it. What is kept of it beyond the answer should be a copy: unless x itself is
-            still held somewhere, the next request takes its memory.
+            network may overwrite it. What is kept of it beyond the answer should be a copy: unless x itself
+            is still held somewhere, the next request takes its memory.
         sigma: Its noise level, 0-d float32 on the CPU.
         step: The step of the schedule it belongs to.
         steps: Steps of the schedule.

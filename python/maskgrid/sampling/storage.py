@@ -167,10 +167,11 @@ def _take_setup(facts: _Facts, tensors: _Tensors, latents: Tensor, masks: ForkMa
 
 
 def _put_table(table: NoiseTable, tensors: _Tensors) -> _Facts:
-    if isinstance(table, DiscreteTable):
+    # Exactly these types: a subclass may mean something else.
+    if type(table) is DiscreteTable:
         tensors["table.alphas_cumprod"] = table.alphas_cumprod
         return {"prediction": table.prediction}
-    if isinstance(table, FlowTable):
+    if type(table) is FlowTable:
         return {"prediction": "flow", "shift": table.shift, "steps": len(table.sigmas), "scale": table.scale}
     raise InvalidTypeError(
         f"the noise table is a {type(table).__name__}; allowed in a file: DiscreteTable, FlowTable"
