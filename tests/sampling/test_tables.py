@@ -277,6 +277,7 @@ def test_a_second_stage_without_noise_starts_where_the_first_ended(table: NoiseT
         ({"beta_schedule": "scaled_linera"}, "Did you mean 'scaled_linear'"),
         ({"prediction_type": "sample"}, "prediction_type 'sample'"),
         ({"sigma_data": 0.5}, "EDM preconditioning"),
+        ({"timestep_type": "continuous"}, "timestep_type is 'continuous'"),
         ({"num_train_timesteps": 1}, "num_train_timesteps is 1"),
         ({"beta_start": 0.0}, "beta_start is 0.0"),
         ({"trained_betas": [0.1, 2.0]}, "trained_betas spans"),

@@ -208,13 +208,13 @@ def _beta(table: NoiseTable, steps: int, shape: float = 0.6) -> Tensor:
 
 
 def _kl_optimal(table: NoiseTable, steps: int) -> Tensor:
-    """Sabour et al., "Align Your Steps", arXiv 2404.14507, section 3.2 (its closed form)."""
+    """Sabour et al., "Align Your Steps", arXiv 2404.14507: the best for Gaussian data, in closed form."""
     shares = torch.arange(steps, dtype=torch.float32) / max(steps - 1, 1)
     return _ended((shares * math.atan(table.sigma_min) + (1 - shares) * math.atan(table.sigma_max)).tan())
 
 
 def _linear_quadratic(table: NoiseTable, steps: int, threshold: float = 0.025) -> Tensor:
-    """The schedule of Mochi 1 and Movie Gen (arXiv 2410.13720, section 3.4.2).
+    """The schedule of Mochi 1 and Movie Gen (arXiv 2410.13720).
 
     The first half of the steps removes `threshold` of the noise in equal parts; the rest of the way is a
     parabola that goes on from there with the same slope and removes the last of it.

@@ -68,6 +68,8 @@ class NoiseTable(ABC):
                 f"sigma_data is {config['sigma_data']}: EDM preconditioning is not supported; "
                 "allowed: epsilon, v_prediction and flow models"
             )
+        if config.get("timestep_type", "discrete") != "discrete":
+            raise InvalidValueError(f"timestep_type is {config['timestep_type']!r}; allowed: 'discrete'")
         if _is_flow(config):
             return _flow_from_config(config, mu)
         prediction = config.get("prediction_type", "epsilon")
@@ -250,7 +252,7 @@ class DiscreteTable(NoiseTable):
 class FlowTable(NoiseTable):
     """A flow model (Lipman et al., arXiv 2210.02747) with a shifted time.
 
-    The shift is Esser et al.'s (arXiv 2403.03206, eq. 23):
+    The shift is Esser et al.'s (arXiv 2403.03206):
 
         sigma(t) = shift * t / (1 + (shift - 1) * t),   t in (0, 1]
 

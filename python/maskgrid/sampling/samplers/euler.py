@@ -40,8 +40,10 @@ def ddpm(x: Tensor, run: Run) -> Steps:
 
     With a = 1 / (1 + sigma^2) the cumulative alpha at sigma, a' at the following sigma, and alpha = a / a':
 
-        z' = (z - (1 - alpha) / sqrt(1 - a) * epsilon) / sqrt(alpha) + sqrt((1 - alpha) * (1 - a') / (1 - a))
-        * noise
+        z' = (z - (1 - alpha) / sqrt(1 - a) * epsilon) / sqrt(alpha)
+             + sqrt((1 - alpha) * (1 - a') / (1 - a)) * noise
+
+    Flow models take the same form as the others, noise included, as ComfyUI does.
     """
     for _, sigma, following in run.steps():
         denoised = yield x, sigma

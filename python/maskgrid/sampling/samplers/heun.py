@@ -25,9 +25,9 @@ def heun(x: Tensor, run: Run) -> Steps:
 def heunpp2(x: Tensor, run: Run) -> Steps:
     """Heun++ (github.com/Carzit/sd-webui-samplers-scheduler): Heun's method that looks two steps ahead.
 
-    The derivatives here, at the following sigma and at the one after it are averaged; the further two weigh
-    sigma / (3 * first sigma of the run), so the step turns from Euler's into Heun's kind as the run begins.
-    The last step is Euler's, the one before looks one step ahead.
+    It averages the derivatives here, at the following sigma and at the one after that; the further two weigh
+    their sigma / (3 * first sigma of the run). So a step is a mean of three at the beginning of the run and
+    all but Euler's near its end. The last step is Euler's, the one before it looks one step ahead.
     """
     sigmas, last = run.sigmas, run.sigmas[-1]
     for i, sigma, following in run.steps():

@@ -39,7 +39,7 @@ _DEIS_POINTS = 10_000
 def lms(x: Tensor, run: Run, *, order: int = 4) -> Steps:
     """Adams-Bashforth over the uneven steps in sigma, k-diffusion's LMS.
 
-    Liu et al., arXiv 2202.09778, eq. 9, has the form for equal steps. The polynomial through the derivatives
+    Liu et al., arXiv 2202.09778, have the form for equal steps. The polynomial through the derivatives
     is integrated exactly. A step to sigma 0 gives denoised itself.
     """
     slopes = run.recall_list("derivatives")
@@ -56,7 +56,7 @@ def lms(x: Tensor, run: Run, *, order: int = 4) -> Steps:
 
 
 def ipndm(x: Tensor, run: Run, *, order: int = 4) -> Steps:
-    """Improved PNDM (Zhang and Chen, arXiv 2204.13902, appendix H).
+    """Improved PNDM (Zhang and Chen, arXiv 2204.13902; Liu et al., arXiv 2202.09778).
 
     Adams-Bashforth as if all steps were equal, with fewer derivatives at the start. A step to sigma 0 gives
     denoised itself.
@@ -92,7 +92,7 @@ def ipndm_v(x: Tensor, run: Run, *, order: int = 4) -> Steps:
 
 
 def deis(x: Tensor, run: Run, *, order: int = 3) -> Steps:
-    """DEIS, tAB variant (Zhang and Chen, arXiv 2204.13902, eq. 15): polynomials over the time of a VP model.
+    """DEIS, tAB variant (Zhang and Chen, arXiv 2204.13902): polynomials over the time of a VP model.
 
     The last step, and only that, is Euler's.
     """

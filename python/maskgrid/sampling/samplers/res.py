@@ -12,7 +12,7 @@ __all__ = ["res_multistep", "res_multistep_ancestral"]
 def res_multistep_ancestral(x: Tensor, run: Run, *, eta: float = 1.0) -> Steps:
     """RES, second order, to below the next sigma, then noise back up to it.
 
-    A two-stage exponential Runge-Kutta step (arXiv 2308.02157, eq. 15 and 16) whose other stage is the last
+    A two-stage exponential Runge-Kutta step (arXiv 2308.02157) whose other stage is the last
     step's denoised, at c_2 of this step, c_2 < 0. With h the step in lambda = -log(sigma) and phi_k of -h:
 
         x' = exp(-h) * x + h * ((phi_1 - phi_2 / c_2) * denoised + phi_2 / c_2 * last)

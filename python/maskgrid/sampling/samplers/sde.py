@@ -6,8 +6,7 @@ length h > 0 in lambda with noise share eta, where denoised is constant, is
     x' = (sigma' / sigma) * exp(-eta h) * x + alpha' * (1 - exp(-(1 + eta) h)) * denoised
          + sigma' * sqrt(1 - exp(-2 eta h)) * noise
 
-(Lu et al., arXiv 2211.01095, section 3.4 and appendix C; Gonzalez et al., arXiv 2305.14267). A step to sigma
-0 gives denoised itself.
+(Lu et al., arXiv 2211.01095; Gonzalez et al., arXiv 2305.14267). A step to sigma 0 gives denoised itself.
 """
 
 import torch
@@ -18,14 +17,13 @@ from maskgrid.sampling.samplers.steps import ancestral_levels
 
 __all__ = ["dpmpp_2m_sde", "dpmpp_2m_sde_heun", "dpmpp_3m_sde", "dpmpp_sde", "er_sde"]
 
-# A flow model's lambda at sigma 1 is minus infinity: a run from there starts this share of the way further
-# on.
+# A flow model's lambda at sigma 1 is minus infinity: a run from there starts this share of the way on.
 _FIRST_SHARE = 1e-4
 _ER_POINTS = 200
 
 
 def dpmpp_sde(x: Tensor, run: Run, *, eta: float = 1.0) -> Steps:
-    """DPM-Solver++ SDE: the stochastic DPM-Solver++(2S) of k-diffusion (arXiv 2211.01095, section 3.4).
+    """DPM-Solver++ SDE: the stochastic DPM-Solver++(2S) of k-diffusion (arXiv 2211.01095).
 
     Two ancestral steps in sigma / alpha, the first to the midpoint in lambda; the whole step takes denoised
     from there.
@@ -43,7 +41,7 @@ def dpmpp_sde(x: Tensor, run: Run, *, eta: float = 1.0) -> Steps:
 
 
 def dpmpp_2m_sde(x: Tensor, run: Run, *, eta: float = 1.0, heun: bool = False) -> Steps:
-    """DPM-Solver++(2M) SDE (arXiv 2211.01095, appendix C).
+    """DPM-Solver++(2M) SDE (arXiv 2211.01095).
 
     denoised is extrapolated along lambda by its change since the last step; `heun` weighs that change by the
     integral of its line, the midpoint form by half of the step's weight.
@@ -74,9 +72,9 @@ def dpmpp_2m_sde_heun(x: Tensor, run: Run, *, eta: float = 1.0) -> Steps:
 def dpmpp_3m_sde(x: Tensor, run: Run, *, eta: float = 1.0) -> Steps:
     """DPM-Solver++(3M) SDE of k-diffusion: three denoised, in Newton's form along lambda.
 
-    As in arXiv 2211.01095, appendix B, with an SDE's weights. The second difference there has half the weight
-    that a parabola through the three gives it, so the order stays 2, with a smaller error than the two-step
-    solver's.
+    The differences are those of arXiv 2211.01095 (DPM-Solver++(3M)), with an SDE's weights. The second
+    difference there has half the weight that a parabola through the three gives it, so the order stays 2,
+    with a smaller error than the two-step solver's.
     """
     sigmas, table = _snr_sigmas(run), run.table
     past = run.recall_list("denoised")
@@ -103,7 +101,7 @@ def dpmpp_3m_sde(x: Tensor, run: Run, *, eta: float = 1.0) -> Steps:
 
 
 def er_sde(x: Tensor, run: Run, *, order: int = 3) -> Steps:
-    """ER-SDE-Solver-3 (Cui et al., arXiv 2309.06169, algorithm 3), noise scale function ER-SDE 5.
+    """ER-SDE-Solver-3 (Cui et al., arXiv 2309.06169), noise scale function ER-SDE 5.
 
     In w = sigma / alpha, with phi(w) = w * (exp(w^0.3) + 10) and r = phi(w') / phi(w):
 
@@ -181,7 +179,7 @@ def _phi_3(size: Tensor) -> Tensor:
 
 
 def _er_phi(w: Tensor) -> Tensor:
-    """The noise scale function of ER-SDE 5 (arXiv 2309.06169, section 4)."""
+    """The noise scale function of ER-SDE 5 (arXiv 2309.06169)."""
     return w * ((w**0.3).exp() + 10)
 
 

@@ -9,7 +9,7 @@ __all__ = ["ancestral_levels", "ancestral_split", "derivative", "move"]
 
 
 def derivative(x: Tensor, sigma: Tensor, denoised: Tensor) -> Tensor:
-    """dx/dsigma = (x - denoised) / sigma, the probability flow (Karras et al., arXiv 2206.00364, eq. 3)."""
+    """dx/dsigma = (x - denoised) / sigma, the probability flow (Karras et al., arXiv 2206.00364)."""
     return (x - denoised) / sigma
 
 
@@ -26,9 +26,8 @@ def ancestral_split(run: Run, sigma: Tensor, following: Tensor, eta: float) -> t
     """How an ancestral step to `following` goes: below it without noise, then back up with fresh noise.
 
     For epsilon and v models x goes to `down`, and noise of size `up` is added: down^2 + up^2 = following^2
-    (`ancestral_levels`). A flow model's x at `down` holds more of the image than at
-    `following`, so it is scaled by `keep` before the noise makes it whole: keep^2 * down^2 + up^2 =
-    following^2.
+    (`ancestral_levels`). A flow model's x at `down` holds more of the image than at `following`, so it is
+    scaled by `keep` before the noise makes it whole: keep^2 * down^2 + up^2 = following^2.
 
     Args:
         run: For its table.

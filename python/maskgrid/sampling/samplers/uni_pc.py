@@ -16,7 +16,7 @@ LAST_SIGMA = 0.001
 
 
 def uni_pc(x: Tensor, run: Run, *, bh2: bool = False) -> Steps:
-    """UniPC-3 with B(h) = h, or expm1(h) for bh2 (arXiv 2302.04867, algorithms 5 and 6).
+    """UniPC-3 with B(h) = h, or expm1(h) for bh2 (arXiv 2302.04867).
 
     An evaluation does two things. It corrects the x that it was made at, by the denoised before it and by its
     own; and it predicts the next x. The order rises from 1 at the start and falls to 1 at the end of the list
@@ -107,7 +107,7 @@ class _Step:
         return sum(terms[1:], start=terms[0])
 
     def _weights(self, ratios: Sequence[float]) -> list[float]:
-        """The solution of R w = b (arXiv 2302.04867, eq. 5).
+        """The solution of the paper's R w = b.
 
         R_ij = ratio_j^(i - 1), b_i = i! * h * phi_(i + 1)(h) / B(h).
         """
