@@ -9,7 +9,6 @@ import argparse
 import shutil
 from pathlib import Path
 
-import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline
 
 from faces.checkpoints import load_average
@@ -24,10 +23,12 @@ def export(vae: Path, unet: Path, out: Path) -> None:
     """Puts the parts together; what `out` held of an earlier export is replaced, its README is kept."""
     denoiser = load_average(unet / "checkpoint.safetensors", Denoiser(unet / "tokenizer"))
     pipe = StableDiffusionPipeline(
-        vae=AutoencoderKL.from_pretrained(vae),
+        vae=AutoencoderKL.from_pretrained(vae).half(),
+        # Loaded without a dtype, transformers keeps the file's and diffusers makes it float32:
+        # in half precision the text model would not fit the denoiser.
         text_encoder=denoiser.text_encoder,
         tokenizer=load_tokenizer(unet / "tokenizer"),
-        unet=denoiser.unet,
+        unet=denoiser.unet.half(),
         scheduler=make_scheduler(),
         safety_checker=None,
         feature_extractor=None,
@@ -35,11 +36,14 @@ def export(vae: Path, unet: Path, out: Path) -> None:
     )
     for part in PARTS:
         shutil.rmtree(out / part, ignore_errors=True)
-    pipe.to(torch.float16).save_pretrained(out, safe_serialization=True)
+    pipe.save_pretrained(out, safe_serialization=True)
     # The plain files are read by every version of transformers, the one it wrote only by the newest.
     shutil.rmtree(out / "tokenizer")
     write_tokenizer(out / "tokenizer")
-    size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
+    files = [path for path in out.rglob("*") if path.is_file()]
+    for path in files:
+        path.chmod(0o644)
+    size = sum(path.stat().st_size for path in files)
     print(f"{out}: {size / 1e6:.2f} MB")
 
 

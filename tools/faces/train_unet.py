@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from faces.latents import Batch
 
 RATE = 1.5e-3
+PARTS = 2  # steps that a batch of the pool is divided over
 
 
 def make_scheduler() -> EulerDiscreteScheduler:
@@ -36,6 +37,7 @@ def make_scheduler() -> EulerDiscreteScheduler:
         beta_schedule="scaled_linear",
         prediction_type="v_prediction",
         timestep_spacing="trailing",
+        steps_offset=1,  # without effect on this spacing, but the pipeline warns of any other value
     )
 
 
@@ -85,6 +87,15 @@ def loss_of(model: Denoiser, batch: Batch, alphas: Tensor, g: torch.Generator) -
     return (error * weight).sum() / weight.sum()
 
 
+def batch_of(step: int, pool: list[Batch]) -> Batch:
+    """A part of a batch of the pool; the pool is gone through in a new order each time."""
+    turn, at = divmod(step, len(pool) * PARTS)
+    order = torch.randperm(len(pool) * PARTS, generator=torch.Generator().manual_seed(turn))
+    index, part = divmod(int(order[at]), PARTS)
+    latents, counts, tokens = pool[index]
+    return latents[part::PARTS], counts[part::PARTS], tokens[part::PARTS]
+
+
 def train(vae_folder: Path, out: Path, steps: int, pool: int) -> None:
     """Trains until `steps`, or goes on from the folder's checkpoint."""
     torch.manual_seed(0)
@@ -116,7 +127,7 @@ def train(vae_folder: Path, out: Path, steps: int, pool: int) -> None:
         if run.step % 50 == 0:
             run.log(loss=total / 50)
             total = 0.0
-        if run.step % 250 == 0 or run.step == steps:
+        if run.step % 100 == 0 or run.step == steps:
             run.save()
 
 
