@@ -1,4 +1,4 @@
-//! The number types that masks and sheets may have.
+//! The number types that masks may have.
 
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
@@ -155,7 +155,7 @@ impl Element for u8 {
 /// Adding 2^23 leaves the rounded number in the lowest bits; unlike `round_ties_even` this is one instruction
 /// everywhere.
 #[inline]
-fn byte(value: f32) -> u8 {
+pub(crate) fn byte(value: f32) -> u8 {
     (value + 8_388_608.0).to_bits() as u8
 }
 
@@ -274,39 +274,6 @@ macro_rules! float_element {
 
 float_element!(f32);
 float_element!(f64);
-
-/// A number in a sheet that can be mixed: `u8`, `f16`, `bf16`, `f32`, `f64`.
-pub trait PixelElement: Copy + Send + Sync + 'static {
-    /// `original + (patch - original) * mask`, computed in f32 (f64 for f64) and rounded to nearest even;
-    /// mask 0 gives `original` and mask 1 gives `patch`, bit for bit.
-    fn mix(original: Self, patch: Self, mask: f32) -> Self;
-}
-
-macro_rules! mix {
-    ($($type:ty, $wide:ty, $to:expr, $from:expr;)*) => {$(
-        impl PixelElement for $type {
-            #[inline]
-            fn mix(original: Self, patch: Self, mask: f32) -> Self {
-                if mask == 0.0 {
-                    return original;
-                }
-                if mask == 1.0 {
-                    return patch;
-                }
-                let (from, to): ($wide, $wide) = ($to(original), $to(patch));
-                $from(from + (to - from) * <$wide>::from(mask))
-            }
-        }
-    )*};
-}
-
-mix! {
-    u8, f32, f32::from, byte;
-    f16, f32, f16::to_f32, f16::from_f32;
-    bf16, f32, bf16::to_f32, bf16::from_f32;
-    f32, f32, |value| value, |value| value;
-    f64, f64, |value| value, |value| value;
-}
 
 #[cfg(test)]
 mod tests {

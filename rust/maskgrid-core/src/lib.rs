@@ -32,7 +32,8 @@ mod plan;
 mod simd;
 mod view;
 
-pub use element::{Element, Flag, PixelElement};
+pub use canvas::PixelElement;
+pub use element::{Element, Flag};
 pub use error::{Error, Result};
 pub use geometry::{Latent, Pixel, Rect, Size, Unit};
 pub use grid::{Grid, GridBuilder, MAX_CELLS, MAX_SIDE};

@@ -1,4 +1,4 @@
-//! The one loop under every canvas operation: a rectangle of strided memory into rows of a dense image.
+//! What every canvas operation is made of: lines of strided memory copied into rows of a dense image.
 
 use std::ops::Range;
 
@@ -6,7 +6,7 @@ use super::Sheet;
 use crate::parallel::for_each_chunk;
 
 /// Bytes of output that one worker writes at a time: few enough for its cache, enough to pay for handing them out.
-const PIECE: usize = 1 << 18;
+pub(super) const PIECE: usize = 1 << 18;
 
 /// A pixel of an image: where a copy begins to read.
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +48,61 @@ pub(super) fn for_rows<T: Send>(out: &mut [T], shape: [usize; 5], work: impl Fn(
     });
 }
 
-/// Copies `height` x `width` pixels from `from` on to `target`, whose rows begin `pitch` elements apart.
+/// Lines of an image from one of its pixels on, wherever they lie.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lines<'a, T> {
+    data: &'a [T],
+    start: isize,
+    line_stride: isize,
+    pixel_stride: isize,
+    sample_stride: isize,
+    samples: usize,
+    /// Whether the pixels of a line follow each other in memory.
+    dense: bool,
+}
+
+impl<'a, T: Copy> Lines<'a, T> {
+    pub(super) fn new(sheet: &Sheet<'a, T>, from: Pixel) -> Self {
+        let [_, _, line_stride, pixel_stride, sample_stride] = sheet.elem_strides();
+        Self {
+            data: sheet.data(),
+            start: sheet.position([from.image, from.plane, from.row, from.column, 0]) as isize,
+            line_stride,
+            pixel_stride,
+            sample_stride,
+            samples: sheet.shape()[4],
+            dense: sheet.dense_from(3),
+        }
+    }
+
+    /// `len` elements of a line from a column on, where they follow each other in memory.
+    #[inline]
+    pub(super) fn run(&self, line: usize, column: usize, len: usize) -> Option<&'a [T]> {
+        let start = (self.start + line as isize * self.line_stride) as usize + column * self.samples;
+        self.dense.then(|| &self.data[start..start + len])
+    }
+
+    /// Copies the pixels of a line from a column on that fill `target`.
+    #[inline]
+    pub(super) fn copy(&self, line: usize, column: usize, target: &mut [T]) {
+        match self.run(line, column, target.len()) {
+            Some(run) => copy_run(target, run),
+            None => self.gather(line, column, target),
+        }
+    }
+
+    fn gather(&self, line: usize, column: usize, target: &mut [T]) {
+        let mut start = self.start + line as isize * self.line_stride + column as isize * self.pixel_stride;
+        for pixel in target.chunks_exact_mut(self.samples) {
+            for (sample, target) in pixel.iter_mut().enumerate() {
+                *target = self.data[(start + sample as isize * self.sample_stride) as usize];
+            }
+            start += self.pixel_stride;
+        }
+    }
+}
+
+/// Copies `height` x `width` pixels from `from` on to `target`, whose lines begin `pitch` elements apart.
 pub(super) fn copy_rect<T: Copy>(
     sheet: &Sheet<'_, T>,
     from: Pixel,
@@ -56,29 +110,10 @@ pub(super) fn copy_rect<T: Copy>(
     target: &mut [T],
     pitch: usize,
 ) {
-    let Pixel { image, plane, row, column } = from;
-    let line = width * sheet.shape()[4];
-    let dense = sheet.dense_from(3);
+    let lines = Lines::new(sheet, from);
+    let len = width * sheet.shape()[4];
     for (y, target) in target.chunks_mut(pitch).take(height).enumerate() {
-        let index = [image, plane, row + y, column, 0];
-        if dense {
-            copy_run(&mut target[..line], sheet.run(index, line));
-        } else {
-            copy_strided(sheet, index, &mut target[..line]);
-        }
-    }
-}
-
-/// Copies the pixels from `index` on that fill `target`, wherever their samples lie.
-pub(super) fn copy_strided<T: Copy>(sheet: &Sheet<'_, T>, index: [usize; 5], target: &mut [T]) {
-    let [.., pixel_stride, sample_stride] = sheet.elem_strides();
-    let data = sheet.data();
-    let mut start = sheet.position(index) as isize;
-    for pixel in target.chunks_exact_mut(sheet.shape()[4]) {
-        for (sample, target) in pixel.iter_mut().enumerate() {
-            *target = data[(start + sample as isize * sample_stride) as usize];
-        }
-        start += pixel_stride;
+        lines.copy(y, 0, &mut target[..len]);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::copy::{Pixel, Rows, copy_rect, for_rows};
+use super::copy::{Lines, Pixel, for_rows};
 use super::{Background, Sheet};
 use crate::grid::Grid;
 
@@ -26,7 +26,8 @@ impl<'a, T: Copy> Source<'a, T> {
 
 /// Writes one sheet (1, planes, height, width, samples): every cell and everything between from where `source` says.
 ///
-/// `source` is asked with the number of a cell, or with None for what lies between cells.
+/// `source` is asked with the number of a cell, or with None for what lies between cells. Line after line is written
+/// from left to right: writing one cell after the other would be half as fast, as neither side would be sequential.
 pub(super) fn paint<'a, T: Copy + Send + Sync + 'a>(
     grid: &Grid,
     shape: [usize; 5],
@@ -37,35 +38,52 @@ pub(super) fn paint<'a, T: Copy + Send + Sync + 'a>(
     let (vertical, horizontal) = (Axis::vertical(grid), Axis::horizontal(grid));
     for_rows(out, shape, |rows, out| {
         for (row, lines) in vertical.stretches(rows.rows.clone()) {
-            let below = &mut out[(lines.start - rows.rows.start) * width * samples..];
-            for (column, span) in horizontal.stretches(0..width) {
-                let cell = row.zip(column).map(|(row, column)| row * horizontal.count + column);
-                let target = &mut below[span.start * samples..];
-                paint_rect(source(cell), rows, &lines, &span, target, (width, samples));
+            let pieces: Vec<_> = horizontal
+                .stretches(0..width)
+                .map(|(column, span)| {
+                    let cell = row.zip(column).map(|(row, column)| row * horizontal.count + column);
+                    Piece::new(source(cell), rows.plane, lines.start, &span, samples)
+                })
+                .collect();
+            let here = &mut out[(lines.start - rows.rows.start) * width * samples..];
+            for (y, line) in here.chunks_mut(width * samples).take(lines.len()).enumerate() {
+                pieces.iter().for_each(|piece| piece.write(y, line));
             }
         }
     });
 }
 
-/// One rectangle of the output, rows `lines` and columns `span`; `target` begins at its first element.
-fn paint_rect<T: Copy>(
-    source: Source<'_, T>,
-    rows: &Rows,
-    lines: &Range<usize>,
-    span: &Range<usize>,
-    target: &mut [T],
-    (width, samples): (usize, usize),
-) {
-    let pitch = width * samples;
-    match source {
-        Source::Fill(value) => {
-            for line in target.chunks_mut(pitch).take(lines.len()) {
-                line[..span.len() * samples].fill(value);
+/// A stretch of some neighbouring lines.
+struct Piece<'a, T> {
+    /// Which elements of each line.
+    span: Range<usize>,
+    content: Content<'a, T>,
+}
+
+enum Content<'a, T> {
+    Fill(T),
+    Lines(Lines<'a, T>),
+}
+
+impl<'a, T: Copy> Piece<'a, T> {
+    /// The pixels `span` of the lines from `line` on.
+    fn new(source: Source<'a, T>, plane: usize, line: usize, span: &Range<usize>, samples: usize) -> Self {
+        let content = match source {
+            Source::Fill(value) => Content::Fill(value),
+            Source::Image { sheet, image, top, left } => {
+                Content::Lines(Lines::new(sheet, Pixel { image, plane, row: line - top, column: span.start - left }))
             }
-        }
-        Source::Image { sheet, image, top, left } => {
-            let from = Pixel { image, plane: rows.plane, row: lines.start - top, column: span.start - left };
-            copy_rect(sheet, from, (lines.len(), span.len()), target, pitch);
+        };
+        Self { span: span.start * samples..span.end * samples, content }
+    }
+
+    /// Writes line `y` of the piece into the line of the output.
+    #[inline]
+    fn write(&self, y: usize, line: &mut [T]) {
+        let target = &mut line[self.span.clone()];
+        match &self.content {
+            Content::Fill(value) => target.fill(*value),
+            Content::Lines(lines) => lines.copy(y, 0, target),
         }
     }
 }

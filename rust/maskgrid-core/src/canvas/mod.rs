@@ -19,8 +19,8 @@
 mod copy;
 mod grid_walk;
 mod merge;
-mod mix;
 mod paste;
+mod pixel;
 mod shape;
 mod soft_mask;
 mod split;
@@ -28,6 +28,7 @@ mod tile;
 
 pub use merge::merge;
 pub use paste::{paste, paste_all};
+pub use pixel::PixelElement;
 pub use soft_mask::SoftMask;
 pub use split::split;
 pub use tile::{join, tile};

@@ -1,11 +1,10 @@
 //! Windows put over an original, hard or through a soft mask.
 
 use super::Sheet;
-use super::copy::{Pixel, Rows, copy_rect, copy_strided, for_rows};
-use super::mix::mix_run;
+use super::copy::{Lines, Pixel, Rows, copy_rect, for_rows};
+use super::pixel::{PixelElement, mix_run};
 use super::shape::{expect, expect_len};
 use super::soft_mask::{Kind, SoftMask};
-use crate::element::PixelElement;
 use crate::error::{Error, Result, tuple};
 use crate::geometry::{Pixel as PixelUnit, Rect};
 
@@ -133,67 +132,78 @@ fn mix_rect<T: PixelElement>(
     pitch: usize,
 ) {
     let samples = patches.shape()[4];
-    let mut mixer = Mixer::new(patches, mask, if mask.shape()[0] == 1 { 0 } else { from.image });
+    let lines = Lines::new(patches, from);
+    let mut strip = Strip::new(mask, if mask.shape()[0] == 1 { 0 } else { from.image }, samples);
     for (y, target) in target.chunks_mut(pitch).take(height).enumerate() {
-        let from = Pixel { row: from.row + y, ..from };
         let line = &mut target[..width * samples];
-        for (kind, run) in mask.runs(mixer.index, from.row) {
-            let from = Pixel { column: run.start, ..from };
+        for (kind, run) in mask.runs(strip.index, from.row + y) {
             let target = &mut line[run.start * samples..run.end * samples];
             match kind {
                 Kind::Keep => {}
-                Kind::Replace => copy_rect(patches, from, (1, run.len()), target, run.len() * samples),
-                Kind::Mix => mixer.mix(from, target),
+                Kind::Replace => lines.copy(y, run.start, target),
+                Kind::Mix => strip.mix(&lines, y, [from.row + y, run.start], target),
             }
         }
     }
 }
 
-/// Scratch memory for strips of a patch and of its mask.
-struct Mixer<'a, T> {
-    patches: &'a Sheet<'a, T>,
+/// Scratch memory for a short piece of a line of a patch and of its mask.
+struct Strip<'a, T> {
     mask: &'a SoftMask<'a>,
     /// Which of the masks.
     index: usize,
+    samples: usize,
+    pixels: usize,
     values: Vec<f32>,
-    samples: Vec<f32>,
-    strip: Vec<T>,
+    spread: Vec<f32>,
+    patch: Vec<T>,
 }
 
-impl<'a, T: PixelElement> Mixer<'a, T> {
-    const fn new(patches: &'a Sheet<'a, T>, mask: &'a SoftMask<'a>, index: usize) -> Self {
-        Self { patches, mask, index, values: Vec::new(), samples: Vec::new(), strip: Vec::new() }
+impl<'a, T: PixelElement> Strip<'a, T> {
+    fn new(mask: &'a SoftMask<'a>, index: usize, samples: usize) -> Self {
+        let pixels = (STRIP / samples).max(1);
+        Self { mask, index, samples, pixels, values: Vec::new(), spread: Vec::new(), patch: Vec::new() }
     }
 
-    /// Mixes the pixels of a patch from `from` on into `target`.
-    fn mix(&mut self, from: Pixel, target: &mut [T]) {
-        let samples = self.patches.shape()[4];
-        let pixels = (STRIP / samples).max(1);
-        for (strip, target) in target.chunks_mut(pixels * samples).enumerate() {
-            let column = from.column + strip * pixels;
-            self.load_mask(from.row, column, target.len() / samples);
-            let index = [from.image, from.plane, from.row, column, 0];
-            if self.patches.dense_from(3) {
-                mix_run(target, self.patches.run(index, target.len()), &self.samples);
+    /// Mixes pixels of a line, which are those of the mask from (row, column) on, into `target`.
+    fn mix(&mut self, lines: &Lines<'_, T>, line: usize, [row, column]: [usize; 2], target: &mut [T]) {
+        for (piece, target) in target.chunks_mut(self.pixels * self.samples).enumerate() {
+            let column = column + piece * self.pixels;
+            self.load_mask(row, column, target.len() / self.samples);
+            let weights = if self.samples == 1 { &self.values } else { &self.spread };
+            if let Some(patch) = lines.run(line, column, target.len()) {
+                mix_run(target, patch, weights);
             } else {
-                self.strip.clear();
-                self.strip.extend_from_slice(target);
-                copy_strided(self.patches, index, &mut self.strip);
-                mix_run(target, &self.strip, &self.samples);
+                self.patch.clear();
+                self.patch.extend_from_slice(target);
+                lines.copy(line, column, &mut self.patch);
+                mix_run(target, &self.patch, weights);
             }
         }
     }
 
-    /// The mask of `pixels` pixels, once for each sample.
+    /// The mask of `pixels` pixels, once for each pixel and once for each sample.
     fn load_mask(&mut self, row: usize, column: usize, pixels: usize) {
-        let samples = self.patches.shape()[4];
         self.values.resize(pixels, 0.0);
         self.mask.values(self.index, row, column, &mut self.values);
-        self.samples.clear();
-        if samples == 1 {
-            self.samples.extend_from_slice(&self.values);
-        } else {
-            self.samples.extend(self.values.iter().flat_map(|&value| std::iter::repeat_n(value, samples)));
+        self.spread.resize(pixels * self.samples, 0.0);
+        match self.samples {
+            1 => {}
+            2 => spread::<2>(&self.values, &mut self.spread),
+            3 => spread::<3>(&self.values, &mut self.spread),
+            4 => spread::<4>(&self.values, &mut self.spread),
+            samples => {
+                for (out, &value) in self.spread.chunks_exact_mut(samples).zip(&self.values) {
+                    out.fill(value);
+                }
+            }
         }
+    }
+}
+
+/// Each value N times.
+fn spread<const N: usize>(values: &[f32], out: &mut [f32]) {
+    for (out, &value) in out.as_chunks_mut::<N>().0.iter_mut().zip(values) {
+        *out = [value; N];
     }
 }

@@ -1,10 +1,11 @@
 //! A sheet cut into its cells.
 
 use super::Sheet;
-use super::copy::{Pixel, copy_rect, for_rows};
+use super::copy::{Lines, PIECE, Pixel};
 use super::shape::{expect, expect_len, of_cells, of_sheets};
 use crate::error::Result;
 use crate::grid::Grid;
+use crate::parallel::for_each_costly_chunk;
 
 /// Writes the cells of a sheet (1, planes, H, W, samples), row by row, to (cells, planes, h, w, samples).
 ///
@@ -15,12 +16,63 @@ pub fn split<T: Copy + Send + Sync>(sheet: Sheet<'_, T>, grid: &Grid, out: &mut 
     expect("sheet", sheet.shape(), of_sheets(grid, 1, planes, samples))?;
     let shape = of_cells(grid, grid.cells() as usize, planes, samples);
     expect_len(out, shape)?;
-    let (columns, width) = (grid.columns() as usize, grid.cell().width as usize);
-    for_rows(out, shape, |rows, out| {
-        let top = grid.top((rows.image / columns) as u32) as usize;
-        let left = grid.left((rows.image % columns) as u32) as usize;
-        let from = Pixel { image: 0, plane: rows.plane, row: top + rows.rows.start, column: left };
-        copy_rect(&sheet, from, (rows.rows.len(), width), out, width * samples);
+    if out.is_empty() {
+        return Ok(());
+    }
+    let [_, _, height, width, _] = shape;
+    let (columns, line) = (grid.columns() as usize, width * samples);
+    let bytes_per_line = columns * line * size_of::<T>();
+    let count = (PIECE / bytes_per_line.max(1)).clamp(1, height);
+    let mut strips = strips(out, [planes, height, line], columns, count);
+    for_each_costly_chunk(&mut strips, 1, count * bytes_per_line, |_, strips| {
+        strips.iter_mut().for_each(|strip| strip.write(&sheet, grid, line));
     });
     Ok(())
+}
+
+/// Some lines of all cells of one row of cells.
+///
+/// Line after line of the sheet is read from left to right: cutting out one cell after the other would take twice as
+/// long, as reading would jump from line to line.
+struct Strip<'a, T> {
+    row: u32,
+    plane: usize,
+    top: usize,
+    targets: Vec<&'a mut [T]>,
+}
+
+/// The output in strips of `count` lines.
+fn strips<T>(out: &mut [T], [planes, height, line]: [usize; 3], columns: usize, count: usize) -> Vec<Strip<'_, T>> {
+    let per_cell = height.div_ceil(count);
+    let per_row = planes * per_cell;
+    let mut strips: Vec<Strip<'_, T>> = Vec::new();
+    for (part, lines) in out.chunks_mut(height * line).enumerate() {
+        let (cell, plane) = (part / planes, part % planes);
+        let row = cell / columns;
+        for (piece, target) in lines.chunks_mut(count * line).enumerate() {
+            let strip = row * per_row + plane * per_cell + piece;
+            if strip == strips.len() {
+                let targets = Vec::with_capacity(columns);
+                strips.push(Strip { row: row as u32, plane, top: piece * count, targets });
+            }
+            strips[strip].targets.push(target);
+        }
+    }
+    strips
+}
+
+impl<T: Copy> Strip<'_, T> {
+    fn write(&mut self, sheet: &Sheet<'_, T>, grid: &Grid, line: usize) {
+        let row = grid.top(self.row) as usize + self.top;
+        let sources: Vec<_> = (0..grid.columns())
+            .map(|column| Pixel { image: 0, plane: self.plane, row, column: grid.left(column) as usize })
+            .map(|from| Lines::new(sheet, from))
+            .collect();
+        let lines = self.targets[0].len() / line;
+        for y in 0..lines {
+            for (target, source) in self.targets.iter_mut().zip(&sources) {
+                source.copy(y, 0, &mut target[y * line..(y + 1) * line]);
+            }
+        }
+    }
 }
