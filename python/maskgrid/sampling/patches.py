@@ -81,6 +81,17 @@ class Patches:
         """Whether every patch is the sheet itself."""
         return self.size == self.sheet
 
+    def window(self, sheets: Tensor) -> Tensor | None:
+        """All patches as a view of their sheets, for arithmetic in place; None where they lie on no lattice.
+
+        Args:
+            sheets: (N, ..., h, w), of any strides.
+
+        Returns:
+            (rows, columns, ..., *size) of the lattice, row by row the N patches.
+        """
+        return None if self._lattice is None else _lattice_view(sheets, self._lattice, self.size)
+
     def cut(self, sheets: Tensor) -> Tensor:
         """Patch n of sheet n.
 
@@ -93,8 +104,9 @@ class Patches:
         if self.is_whole:
             return sheets
         sheets = sheets.expand(len(self), *sheets.shape[1:])
-        if self._lattice is not None:
-            return _lattice_view(sheets, self._lattice, self.size).flatten(0, 1)
+        window = self.window(sheets)
+        if window is not None:
+            return window.flatten(0, 1)
         flat = sheets.reshape(self._flat_shape(sheets))
         picked = flat.gather(2, self._index(sheets.device).expand(-1, flat.shape[1], -1))
         return picked.reshape(*sheets.shape[:-2], *self.size)
@@ -106,11 +118,9 @@ class Patches:
             patches: (N, ..., *size).
             sheets: (N, ..., h, w), contiguous; another dtype is cast to.
         """
-        if self.is_whole:
-            sheets.copy_(patches)
-        elif self._lattice is not None:
-            view = _lattice_view(sheets, self._lattice, self.size)
-            view.copy_(patches.reshape(view.shape))
+        window = self.window(sheets)
+        if window is not None:
+            window.copy_(patches.reshape(window.shape))
         else:
             flat = sheets.view(self._flat_shape(sheets))
             index = self._index(sheets.device).expand(-1, flat.shape[1], -1)
