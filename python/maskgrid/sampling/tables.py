@@ -298,7 +298,9 @@ class FlowTable(NoiseTable):
 
     def sigma_at(self, share: float) -> Tensor:
         """The shift formula at t = 1 - share."""
-        return self._shifted(torch.tensor(min(max(1.0 - share, 0.0), 1.0)))
+        # In float64 up to here: the Brownian path of a run that starts there sees the last bit.
+        t = torch.tensor(min(max(1.0 - share, 0.0), 1.0), dtype=torch.float64)
+        return self._shifted(t).float()
 
     def scale_input(self, x: Tensor, sigma: Tensor | float) -> Tensor:
         """X itself."""

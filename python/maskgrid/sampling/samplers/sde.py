@@ -34,7 +34,10 @@ def dpmpp_sde(x: Tensor, run: Run, *, eta: float = 1.0) -> Steps:
         if following == 0:
             x = denoised
             continue
-        middle = table.sigma_of_half_log_snr((table.half_log_snr(sigma) + table.half_log_snr(following)) / 2)
+        # The Brownian path is only so fine that the last bit of the midpoint shows: this order of operations
+        # is everybody's.
+        lam = table.half_log_snr(sigma)
+        middle = table.sigma_of_half_log_snr(lam + 0.5 * (table.half_log_snr(following) - lam))
         denoised = yield _ancestral(x, denoised, run, (sigma, middle), eta), middle
         x = _ancestral(x, denoised, run, (sigma, following), eta)
     return x
