@@ -1,9 +1,9 @@
 """Measures maskgrid's own time per step, beside the network: its answer is a tensor at hand.
 
-N forks of a sheet of 4 x 128 x 128 latents, one disc in each cell of a square grid, Fork then Sample. Beside a
-step stand plain copies of the batch, made in the same run, and the same step written out on whole sheets. Prints
-tables; a whole run puts them into docs/sampling.md and draws the picture beside it: take one on a quiet machine.
-`--quick` writes nothing.
+N forks of a sheet of 4 x 128 x 128 latents, one disc in each cell of a square grid, Fork then Sample. Beside
+a step stand plain copies of the batch, made in the same run, and the same step written out on whole sheets.
+Prints tables; a whole run puts them into docs/sampling.md and draws the picture beside it: take one on a
+quiet machine. `--quick` writes nothing.
 """
 
 import argparse
@@ -143,8 +143,8 @@ def verdict(report: Report, found: dict[int, list[Timing]]) -> None:
         growth = found[high][0].seconds / found[low][0].seconds
         copying = found[high][3].seconds / found[low][3].seconds
         report.say(
-            f"From N = {low} to {high}, {high / low:.0f} times as many, a step takes {growth:.0f} times as long "
-            f"and a copy {copying:.0f} times."
+            f"From N = {low} to {high}, {high / low:.0f} times as many, a step takes {growth:.0f} times "
+            f"as long and a copy {copying:.0f} times."
         )
 
 

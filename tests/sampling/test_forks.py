@@ -400,6 +400,35 @@ def test_memory_is_used_again() -> None:
     assert len(places) == 1
 
 
+@pytest.mark.parametrize(
+    "strided",
+    [
+        lambda answer: answer.contiguous(memory_format=torch.channels_last),
+        lambda answer: answer.mT.contiguous().mT,
+        lambda answer: torch.nn.functional.pad(answer, (2, 1, 1, 3))[..., 1:-3, 2:-1],
+    ],
+)
+def test_answers_may_lie_in_memory_as_they_like(strided: Any) -> None:
+    run = {"table": SD, "steps": 3, "fork_at": 1, "sampler": "dpmpp_2m"}
+    for masks in (MASKS, cell_masks(2, 3, (8, 12))):
+        latents = sheet(1, 4, *masks.size)
+        plain = sample_forks(lambda x, _: torch.tanh(x), latents, masks, **run)
+        other = sample_forks(lambda x, _: strided(torch.tanh(x)), latents, masks, **run)
+        assert torch.equal(plain.latents, other.latents)
+
+
+def test_an_answer_may_be_one_number_expanded() -> None:
+    forks = sample_forks(lambda x, _: torch.tensor(0.5).expand_as(x), LATENTS, MASKS, table=SD, steps=2)
+    assert all((fork == 0.5).any() for fork in forks)
+
+
+def test_the_sheet_is_remembered_as_it_was() -> None:
+    latents = LATENTS.clone()
+    forks = sample_forks(Network(), latents, MASKS, table=SD, steps=1)
+    latents.zero_()
+    assert torch.equal(forks.image_latents, LATENTS)
+
+
 def test_the_network_may_write_into_x_and_return_it() -> None:
     run = {"table": SD, "steps": 4, "fork_at": 2}
     inplace = sample_forks(lambda x, _: x.tanh_(), LATENTS, MASKS, **run)

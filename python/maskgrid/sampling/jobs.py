@@ -95,6 +95,36 @@ class ForkJob:
             return untouched(self.setup.latents, self.setup.masks, self._forks)
         return ForkLatents.joined(self._finished) if self._finished else None
 
+    def run(self, drive: Callable[[Stretch], None]) -> ForkLatents:
+        """Have all stretches driven.
+
+        Args:
+            drive: Answers the requests of one stretch to their end.
+
+        Returns:
+            The forks.
+
+        Raises:
+            DenoiserError: The network returned something unusable. This and the next two carry the forks
+                that were finished as `result`.
+            CancelledError: A callback returned False.
+            RunInterrupted: Ctrl-C.
+        """
+        try:
+            for stretch in self.stretches():
+                drive(stretch)
+        except (CancelledError, DenoiserError) as error:
+            error.result = self.result()
+            raise
+        except KeyboardInterrupt as stop:
+            interrupted = RunInterrupted("interrupted while sampling; the finished forks are in `result`")
+            interrupted.result = self.result()
+            raise interrupted from stop
+        result = self.result()
+        if result is None:
+            raise MaskGridError("the run gave no forks")
+        return result
+
     def _stretch(
         self, forks: tuple[int, ...], start: Checkpoint | None, stop: int, *, together: bool
     ) -> Stretch:
@@ -116,7 +146,7 @@ class ForkJob:
 
 
 def run_job(job: ForkJob, denoiser: Denoiser) -> ForkLatents:
-    """Drive all of a job.
+    """Have a denoiser answer all of a job.
 
     Args:
         job: What to sample.
@@ -127,27 +157,13 @@ def run_job(job: ForkJob, denoiser: Denoiser) -> ForkLatents:
 
     Raises:
         InvalidTypeError: A denoiser that can't be called.
-        DenoiserError: It returned something unusable. This error and the next two carry the forks that were
-            finished as `result`.
+        DenoiserError: As for `ForkJob.run`, like the next two.
         CancelledError: A callback returned False.
         RunInterrupted: Ctrl-C.
     """
     answer = _answer_of(denoiser)
-    try:
-        with torch.no_grad():
-            for stretch in job.stretches():
-                _drive(stretch, answer)
-    except (CancelledError, DenoiserError) as error:
-        error.result = job.result()
-        raise
-    except KeyboardInterrupt as stop:
-        interrupted = RunInterrupted("interrupted while sampling; the finished forks are in `result`")
-        interrupted.result = job.result()
-        raise interrupted from stop
-    result = job.result()
-    if result is None:
-        raise MaskGridError("the run gave no forks")
-    return result
+    with torch.no_grad():
+        return job.run(lambda stretch: _drive(stretch, answer))
 
 
 def _drive(stretch: Stretch, answer: Callable[[Request], Tensor]) -> None:

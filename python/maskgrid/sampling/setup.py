@@ -185,7 +185,8 @@ def check_latents(latents: object, masks: ForkMasks) -> Tensor:
         )
     if not bool(latents.isfinite().all()):
         raise InvalidValueError("latents has NaN or infinities; allowed: finite numbers")
-    return latents.detach().contiguous()
+    # A copy: the result goes on saying what the sheet was.
+    return latents.detach().clone(memory_format=torch.contiguous_format)
 
 
 def seeds_of_forks(seed: int, rule: str | Sequence[int], count: int) -> tuple[int, ...]:
