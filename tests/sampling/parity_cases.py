@@ -6,10 +6,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from maskgrid import ForkPlan, Grid
 from maskgrid.hosts.callable import GuidedNetwork
 from maskgrid.sampling import NoiseTable, sample_forks
 from maskgrid.sampling.samplers import SAMPLERS
@@ -21,7 +21,6 @@ FOLDER = Path(__file__).parents[1] / "data" / "parity"
 # the first batch item only; cells off their masks, where the stride does not divide their size in pixels. And
 # samplers that stop just above sigma 0 leave noise outside the masks.
 DEFECTS = ("end_leftover", "batch2", "cell20")
-STRIDE = 8
 
 
 @dataclass(frozen=True)
@@ -77,14 +76,11 @@ def rerun(case: Case, *, micro_batch: int | None = None) -> Tensor:
     """(N * B, 4, h, w) what maskgrid returns for the same inputs."""
     node = case.inputs
     network = _network(node["prediction_type"], node["cfg"])
-    latents = _tensors()[node["latent"]]
     forks = sample_forks(
         network,
-        latents,
-        _masks(case, latents),
+        _tensors()[node["latent"]],
+        _plan(case),
         table=network.table,
-        rows=node["rows"],
-        columns=node["columns"],
         mode=node["mode"],
         sampler=node["sampler_name"],
         schedule=node["scheduler"],
@@ -109,14 +105,8 @@ def relative_error(case: Case, result: Tensor) -> float:
     return float((result - target).norm() / target.norm())
 
 
-def _masks(case: Case, latents: Tensor) -> Tensor:
-    """(N, 1, h, w): the cell's mask in each cell of a sheet in pixels, scaled down as the original does."""
+def _plan(case: Case) -> ForkPlan:
+    """The plan of the node's own mask (1, H, W, 3)."""
     node = case.inputs
-    cell = _tensors()[node["mask"]][0, :, :, 0]
-    height, width = node["cell_pixels"]
-    size = latents.shape[-2:]
-    sheets = torch.zeros(node["rows"] * node["columns"], 1, size[0] * STRIDE, size[1] * STRIDE)
-    for n in range(len(sheets)):
-        row, column = divmod(n, node["columns"])
-        sheets[n, 0, row * height : (row + 1) * height, column * width : (column + 1) * width] = cell
-    return torch.nn.functional.interpolate(sheets, size=size, mode="bilinear")
+    grid = Grid(node["rows"], node["columns"], cell=node["cell_pixels"], stride=8)
+    return ForkPlan(grid, _tensors()[node["mask"]])
