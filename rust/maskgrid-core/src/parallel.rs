@@ -2,6 +2,8 @@
 //!
 //! Every chunk is written by one call alone, so results have the same bits for any number of threads.
 
+use std::sync::{Mutex, PoisonError};
+
 use rayon::prelude::*;
 
 /// Bytes that one piece of work should move at least.
@@ -32,10 +34,30 @@ pub(crate) fn for_each_piece<T: Send>(
     cost: usize,
     work: impl Fn(usize, &mut [T]) + Sync + Send,
 ) {
-    match grouped(out.len(), len, cost) {
+    share_out(out, len, grouped(out.len(), len, cost), &work);
+}
+
+/// Calls `work` for pieces of `count` chunks each, in parallel; once for everything where there is no count.
+///
+/// `dyn`, and one call of it, so that the machinery of threads is compiled once for each type of number and the work
+/// once, not twice: this halves the binary.
+fn share_out<T: Send>(out: &mut [T], len: usize, count: Option<usize>, work: &(dyn Fn(usize, &mut [T]) + Sync)) {
+    match count {
         None => work(0, out),
         Some(count) => {
             out.par_chunks_mut(len * count).enumerate().for_each(|(piece, chunks)| work(piece * count, chunks));
+        }
+    }
+}
+
+/// Calls `work(first, chunks)` once per thread, each with an equal share of the chunks of `len` elements; once in all
+/// where the memory is small. Memory is set fastest in pieces that no cache can hold.
+pub(crate) fn for_each_share<T: Send>(out: &mut [T], len: usize, work: impl Fn(usize, &mut [T]) + Sync + Send) {
+    match grouped(out.len(), len, len * size_of::<T>()) {
+        None => work(0, out),
+        Some(_) => {
+            let count = (out.len() / len).div_ceil(rayon::current_num_threads());
+            out.par_chunks_mut(len * count).enumerate().for_each(|(share, chunks)| work(share * count, chunks));
         }
     }
 }
@@ -50,18 +72,19 @@ pub(crate) fn try_for_each_chunk<T: Send, E: Send>(
     cost: usize,
     work: impl Fn(usize, &mut [T]) -> Result<(), E> + Sync + Send,
 ) -> Result<(), E> {
-    let in_order = |first: usize, chunks: &mut [T]| {
-        chunks.chunks_mut(len.max(1)).enumerate().try_for_each(|(index, chunk)| work(first + index, chunk))
-    };
-    match grouped(out.len(), len, cost) {
-        None => in_order(0, out),
-        Some(count) => {
-            let pieces = out.par_chunks_mut(len * count).enumerate();
-            let failures =
-                pieces.filter_map(|(piece, chunks)| in_order(piece * count, chunks).err().map(|e| (piece, e)));
-            failures.min_by_key(|&(piece, _)| piece).map_or(Ok(()), |(_, failure)| Err(failure))
+    let failure: Mutex<Option<(usize, E)>> = Mutex::new(None);
+    share_out(out, len, grouped(out.len(), len, cost), &|first, chunks| {
+        for (index, chunk) in chunks.chunks_mut(len.max(1)).enumerate() {
+            if let Err(error) = work(first + index, chunk) {
+                let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
+                if failure.as_ref().is_none_or(|&(earliest, _)| first + index < earliest) {
+                    *failure = Some((first + index, error));
+                }
+                return;
+            }
         }
-    }
+    });
+    failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), |(_, error)| Err(error))
 }
 
 /// How many chunks make one piece of work; None where one thread shall do them all.

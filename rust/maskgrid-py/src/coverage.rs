@@ -1,14 +1,12 @@
 //! Latent coverage: from pixel masks to latent masks.
 
-use half::{bf16, f16};
-use maskgrid_core::Flag;
 use maskgrid_core::coverage::{self, Coverage, Layout};
 use pyo3::prelude::*;
 
 use crate::arguments::{cells as numbers_of_cells, choice, place, whole};
 use crate::buffer::{Array, Output};
 use crate::errors::{InvalidBufferError, to_py};
-use crate::extent::{Dtype, Kind};
+use crate::extent::Dtype;
 use crate::geometry::PyGrid;
 use crate::masks::{by_element, stacked, write_units};
 

@@ -3,23 +3,23 @@
 //! Every function writes into `out`, which its caller owns. Type of mask and type of output do not multiply: an
 //! output of another type than the mask's gets its values by way of f32.
 
-use half::{bf16, f16};
 use maskgrid_core::mask::{self, Placement};
-use maskgrid_core::{Element, Flag, View};
+use maskgrid_core::{Element, View};
 use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
 
 use crate::arguments::{choice, number};
 use crate::buffer::{Array, Item, Output};
 use crate::errors::{InvalidTypeError, InvalidValueError};
-use crate::extent::{Axis, Dtype, Kind, tuple};
+use crate::extent::{Axis, Dtype, tuple};
 use crate::geometry::PyRect;
 use crate::threads;
 
 /// Evaluates `$body` with `$T` standing for the type of a mask's numbers.
 macro_rules! by_element {
     ($name:expr, $dtype:expr, $T:ident => $body:expr) => {{
-        let dtype: Dtype = $dtype;
+        use $crate::extent::Kind;
+        let dtype: $crate::extent::Dtype = $dtype;
         macro_rules! with {
             ($element:ty) => {{
                 type $T = $element;
@@ -27,10 +27,10 @@ macro_rules! by_element {
             }};
         }
         match (dtype.kind, dtype.bytes) {
-            (Kind::Bool, 1) => with!(Flag),
+            (Kind::Bool, 1) => with!(maskgrid_core::Flag),
             (Kind::Unsigned, 1) => with!(u8),
-            (Kind::Float, 2) => with!(f16),
-            (Kind::Brain, 2) => with!(bf16),
+            (Kind::Float, 2) => with!(half::f16),
+            (Kind::Brain, 2) => with!(half::bf16),
             (Kind::Float, 4) => with!(f32),
             (Kind::Float, 8) => with!(f64),
             _ => Err($crate::masks::no_mask_dtype($name, dtype)),

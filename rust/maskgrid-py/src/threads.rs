@@ -8,12 +8,13 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use crate::arguments::whole;
 use crate::errors::{InvalidValueError, to_py};
 
 /// Work below this (about nanoseconds on one thread) is done at once: letting others run would cost more.
 const SMALL: usize = 50_000;
 /// The most threads that can be asked for.
-const MOST: usize = 1024;
+const MOST: u32 = 1024;
 
 struct State {
     /// Threads asked for; None until somebody asks or the environment was read.
@@ -70,8 +71,8 @@ impl State {
     }
 }
 
-fn allowed(threads: usize) -> Option<NonZero<usize>> {
-    NonZero::new(threads).filter(|threads| threads.get() <= MOST)
+fn allowed(threads: u32) -> Option<NonZero<usize>> {
+    NonZero::new(threads as usize).filter(|_| threads <= MOST)
 }
 
 /// Runs `compute`: at once where `work` (about nanoseconds on one thread) is small, else on the pool with the
@@ -84,20 +85,39 @@ pub(crate) fn run<R: Send>(
     if work < SMALL {
         return compute().map_err(to_py);
     }
+    let (mut compute, mut result) = (Some(compute), None);
+    released(py, &mut || result = compute.take().map(|compute| compute()))?;
+    // `released` calls once, or fails.
+    result.ok_or_else(|| PyRuntimeError::new_err("the pool did not run its work"))?.map_err(to_py)
+}
+
+/// `dyn` so that the pool's machinery is compiled once.
+fn released(py: Python<'_>, compute: &mut (dyn FnMut() + Send)) -> PyResult<()> {
     let pool = state().pool()?;
-    py.detach(|| pool.install(compute)).map_err(to_py)
+    py.detach(|| pool.install(compute));
+    Ok(())
 }
 
 /// Sets how many threads large work is shared out over; results do not depend on it.
+///
+/// Calls that are under way keep theirs. Without it the number is that of `MASKGRID_NUM_THREADS`, or of the processors
+/// that this process may use.
+///
+/// Args:
+///     threads: 1 to 1024.
+///
+/// Raises:
+///     InvalidTypeError: No whole number.
+///     InvalidValueError: Another number.
 #[pyfunction]
 #[pyo3(signature = (threads, /))]
-pub(crate) fn set_num_threads(threads: usize) -> PyResult<()> {
-    let threads = allowed(threads)
-        .ok_or_else(|| InvalidValueError::new_err(format!("threads is {threads}; allowed is 1 to {MOST}")))?;
+pub(crate) fn set_num_threads(threads: &Bound<'_, PyAny>) -> PyResult<()> {
+    let number = whole(threads, "threads", 1..=MOST)?;
+    let threads = allowed(number)
+        .ok_or_else(|| InvalidValueError::new_err(format!("threads is {number}; allowed is 1 to {MOST}")))?;
     let mut state = state();
     if state.threads != Some(threads) {
         state.threads = Some(threads);
-        // Calls that are under way keep theirs.
         if let Some((process, pool)) = state.pool.take()
             && process != process::id()
         {
@@ -108,6 +128,9 @@ pub(crate) fn set_num_threads(threads: usize) -> PyResult<()> {
 }
 
 /// How many threads large work is shared out over.
+///
+/// Raises:
+///     InvalidValueError: `MASKGRID_NUM_THREADS` is no number from 1 to 1024.
 #[pyfunction]
 pub(crate) fn num_threads() -> PyResult<usize> {
     state().threads().map(NonZero::get)
