@@ -329,8 +329,8 @@ impl Buffer {
     fn into_array<'n>(self, object: &Bound<'_, PyAny>, name: &'n str) -> PyResult<Option<Array<'n>>> {
         let buffer = &*self.0;
         let ndim = axes(buffer.ndim, name)?;
-        if ndim > 0 && (buffer.shape.is_null() || buffer.strides.is_null()) {
-            return Err(unreadable(name, "has axes but no shape or no strides"));
+        if ndim > 0 && buffer.shape.is_null() {
+            return Err(unreadable(name, format!("has {ndim} axes but no shape: its pointer is null")));
         }
         // SAFETY: the protocol says that a format is null or a C string that lives as long as the buffer.
         let format = (!buffer.format.is_null()).then(|| unsafe { CStr::from_ptr(buffer.format) }.to_bytes());
@@ -346,16 +346,18 @@ impl Buffer {
         let foreign = if cfg!(target_endian = "little") { matches!(order, b'>' | b'!') } else { order == b'<' };
         let (mut shape, mut strides) = ([0; MAX_AXES], [0; MAX_AXES]);
         let mut odd = (foreign && bytes > 1) || !buffer.buf.addr().is_multiple_of(bytes);
+        // Some exporters (ctypes) leave out strides although they were asked for them.
+        let dense = buffer.strides.is_null();
         for axis in 0..ndim {
             // SAFETY: not null (checked), and the protocol says that they have `ndim` numbers.
-            let (len, stride) = unsafe { (*buffer.shape.add(axis), *buffer.strides.add(axis)) };
+            let (len, stride) = unsafe { (*buffer.shape.add(axis), if dense { 0 } else { *buffer.strides.add(axis) }) };
             (shape[axis], strides[axis]) = (len as i64, (stride / bytes as isize) as i64);
             odd |= len > 1 && stride % bytes as isize != 0;
         }
         if odd {
             return Ok(None);
         }
-        let extent = Extent::new(buffer.buf.cast(), bytes, &shape[..ndim], Some(&strides[..ndim]))
+        let extent = Extent::new(buffer.buf.cast(), bytes, &shape[..ndim], (!dense).then_some(&strides[..ndim]))
             .map_err(|problem| unreadable(name, problem))?;
         Ok(Some(Array { name, dtype, extent, readonly: buffer.readonly != 0, hold: Hold::Buffer(self) }))
     }
@@ -490,10 +492,10 @@ impl Tensor {
         };
         check_device(tensor.device_type, name)?;
         let ndim = axes(tensor.ndim, name)?;
-        let dtype = tensor.dtype().ok_or_else(|| {
-            let DlTensor { code, bits, lanes, .. } = tensor;
+        let dtype = tensor.dtype().map_err(|problem| unreadable(name, problem))?.ok_or_else(|| {
+            let DlTensor { code, bits, .. } = tensor;
             InvalidTypeError::new_err(format!(
-                "{name} has items of DLPack type code {code}, {bits} bits and {lanes} lanes; allowed are {DTYPES}"
+                "{name} has items of DLPack type code {code} and {bits} bits; allowed are {DTYPES}"
             ))
         })?;
         if ndim > 0 && tensor.shape.is_null() {

@@ -65,19 +65,24 @@ impl DlTensor {
         Ok(if self.data.is_null() { self.data } else { self.data.wrapping_add(offset) })
     }
 
-    pub(crate) fn dtype(&self) -> Option<Dtype> {
-        let kind = match self.code {
+    /// The type of the items; None where it is one that no operation takes.
+    ///
+    /// # Errors
+    /// When items are not whole bytes, or vectors; in words that begin with a verb.
+    pub(crate) fn dtype(&self) -> Result<Option<Dtype>, String> {
+        let Self { code, bits, lanes, .. } = *self;
+        if lanes != 1 || bits == 0 || !bits.is_multiple_of(8) {
+            return Err(format!("has items of {bits} bits and {lanes} lanes; allowed are whole bytes and 1 lane"));
+        }
+        let kind = match code {
             0 => Kind::Signed,
             1 => Kind::Unsigned,
             2 => Kind::Float,
             4 => Kind::Brain,
             6 => Kind::Bool,
-            _ => return None,
+            _ => return Ok(None),
         };
-        if self.lanes != 1 || !self.bits.is_multiple_of(8) {
-            return None;
-        }
-        Dtype::new(kind, usize::from(self.bits / 8))
+        Ok(Dtype::new(kind, usize::from(bits / 8)))
     }
 }
 
