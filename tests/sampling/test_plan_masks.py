@@ -45,7 +45,8 @@ def test_a_plan_and_its_masks_as_a_tensor_make_the_same_forks(mode: str, steps: 
 
 def test_a_plan_without_forks_gives_none() -> None:
     plan = ForkPlan(Grid(2, 2, cell=(16, 16)), torch.zeros(16, 16).numpy())
-    forks = sample_forks(Network(), sheet(1, 4, 4, 4), plan, table=SD, steps=2)
-    assert len(forks) == 0
-    assert forks.latents.shape == (0, 4, 4, 4)
-    assert torch.equal(forks.merged(), sheet(1, 4, 4, 4))
+    for seeds in ("same", "increment", []):
+        forks = sample_forks(Network(), sheet(1, 4, 4, 4), plan, table=SD, steps=2, fork_seeds=seeds)
+        assert len(forks) == 0
+        assert forks.latents.shape == (0, 4, 4, 4)
+        assert torch.equal(forks.merged(), sheet(1, 4, 4, 4))

@@ -1,6 +1,6 @@
 """What stays the same from the first step of a run to its last, also when it is cut, saved and carried on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -41,7 +41,8 @@ class Setup:
         first: The step of the schedule that sigmas[0] belongs to, by which steps are reported.
         fork_at: The step of `sigmas` at which the forks part, in [0, S].
         seeds: One for all forks, or one for each.
-        noise: (1 or N, B, C, ..., h, w) the noise the run starts from, on the CPU.
+        noise: (1, B, C, ..., h, w) the noise that the run starts from, on the CPU; None when the forks have
+            seeds of their own, which then say it.
         blend: A name in `blend.BLENDS`.
         sheet_conditioning: Whose conditioning the sheet has while the forks are together: its "own", or
             "cells": each cell that of its own fork.
@@ -57,7 +58,7 @@ class Setup:
     first: int
     fork_at: int
     seeds: tuple[int, ...]
-    noise: Tensor
+    noise: Tensor | None
     blend: str = "lerp"
     sheet_conditioning: SheetConditioning = "own"
     compat: bool = False
@@ -111,15 +112,19 @@ class Setup:
 
     def noise_of(self, forks: Sequence[int], *, together: bool = False) -> Tensor:
         """(1 or n, B, C, ..., h, w) what these forks start from."""
-        drawn = self.noise if len(self.noise) == 1 else self.noise[list(forks)]
+        if self.noise is not None:
+            return self._for_solver(self.noise)
+        shape, dtype = self.latents.shape, self.latents.dtype
+        drawn = (initial_noise(shape, seed, dtype=dtype) for seed in self.seeds_of(forks))
         return self.arranged(drawn, forks, together=together)
 
     def surrounding_noise_of(self, forks: Sequence[int], *, together: bool = False) -> Tensor:
         """(1 or n, B, C, ..., h, w) what the surroundings of these forks are noised with."""
         if not get_sampler(self.sampler).second_noise:
             return self.noise_of(forks, together=together)
-        drawn = [second_noise(self.latents.shape, s, dtype=self.latents.dtype) for s in self.seeds_of(forks)]
-        return self.arranged(torch.stack(drawn), forks, together=together)
+        shape, dtype = self.latents.shape, self.latents.dtype
+        drawn = (second_noise(shape, seed, dtype=dtype) for seed in self.seeds_of(forks))
+        return self.arranged(drawn, forks, together=together)
 
     def step_noise_of(self, forks: Sequence[int], position: int) -> list[StepNoise]:
         """The step noise of these forks after `position` draws: one for all, or one for each."""
@@ -155,12 +160,26 @@ class Setup:
         """Latents as the user knows them from the model's x at sigma."""
         return self.latent_format.decode(self.table.finish(x, sigma)).to(self.latents.dtype)
 
-    def arranged(self, noise: Tensor, forks: Sequence[int], *, together: bool) -> Tensor:
-        """Noise (1 or n, B, C, ..., h, w) for the solver; the sheet's, (1, ...), while forks are together."""
-        if together and len(noise) > 1:
-            sheet = noise[:1].clone()
-            arrange(noise, self.masks.writes[list(forks)], sheet)
-            noise = sheet
+    def arranged(self, drawn: Iterable[Tensor], forks: Sequence[int], *, together: bool) -> Tensor:
+        """Noise for the solver, of draws that were made with `seeds_of(forks)`.
+
+        Args:
+            drawn: (B, C, ..., h, w) each.
+            forks: Which forks.
+            together: Whether they are one sheet, which takes each cell from the draw of its fork.
+
+        Returns:
+            (1 or n, B, C, ..., h, w); 1 when all forks have the same noise or are one sheet.
+        """
+        if not together or len(self.seeds) == 1:
+            return self._for_solver(torch.stack(list(drawn)))
+        draws = iter(drawn)
+        sheet = next(draws)[None].clone()
+        for fork, draw in zip(forks[1:], draws, strict=True):
+            arrange(draw[None], self.masks.writes[fork : fork + 1], sheet)
+        return self._for_solver(sheet)
+
+    def _for_solver(self, noise: Tensor) -> Tensor:
         return noise.to(self.latents.device, self.solver_dtype)
 
 
@@ -206,21 +225,23 @@ def seeds_of_forks(seed: int, rule: str | Sequence[int], count: int) -> tuple[in
     if isinstance(rule, str):
         if rule not in SEED_RULES:
             raise unknown_name("fork_seeds", rule, SEED_RULES)
-        return (first,) if rule == "same" else tuple((first + n) % _SEEDS for n in range(count))
+        return (first,) if rule == "same" or not count else tuple((first + n) % _SEEDS for n in range(count))
     seeds = tuple(check_seed(each) for each in rule)
     if len(seeds) != count:
         raise InvalidValueError(f"fork_seeds has {len(seeds)} seeds; allowed: {count}, one for each fork")
-    return seeds
+    return seeds or (first,)
 
 
-def start_noise(latents: Tensor, seeds: Sequence[int], *, add_noise: bool, noise: Tensor | None) -> Tensor:
-    """(1 or N, B, C, ..., h, w) the noise a run starts from, on the CPU.
+def start_noise(
+    latents: Tensor, seeds: Sequence[int], *, add_noise: bool, noise: Tensor | None
+) -> Tensor | None:
+    """(1, B, C, ..., h, w) the noise that a run starts from, on the CPU; None when each fork draws its own.
 
     Args:
         latents: The clean sheet.
         seeds: One for all forks, or one for each.
         add_noise: False gives zeros.
-        noise: Taken instead of a draw: of latents' shape for all forks.
+        noise: Taken instead of a draw: of latents' shape, for all forks.
 
     Raises:
         InvalidValueError: Noise of another shape.
@@ -233,4 +254,6 @@ def start_noise(latents: Tensor, seeds: Sequence[int], *, add_noise: bool, noise
         return noise.detach()[None].cpu()
     if not add_noise:
         return torch.zeros((1, *latents.shape), dtype=latents.dtype)
-    return torch.stack([initial_noise(latents.shape, each, dtype=latents.dtype) for each in seeds])
+    if len(seeds) > 1:
+        return None
+    return initial_noise(latents.shape, seeds[0], dtype=latents.dtype)[None]

@@ -133,7 +133,9 @@ _SETUP_FACTS = ("sampler", "first", "fork_at", "seeds", "blend", "sheet_conditio
 
 
 def _put_setup(setup: Setup, tensors: _Tensors) -> _Facts:
-    tensors.update({"setup.sigmas": setup.sigmas, "setup.noise": setup.noise})
+    tensors["setup.sigmas"] = setup.sigmas
+    if setup.noise is not None:
+        tensors["setup.noise"] = setup.noise
     facts = {name: getattr(setup, name) for name in _SETUP_FACTS}
     for name in ("scaling_factor", "shift_factor"):
         factor = getattr(setup.latent_format, name)
@@ -158,7 +160,7 @@ def _take_setup(facts: _Facts, tensors: _Tensors, latents: Tensor, masks: ForkMa
         first=facts["first"],
         fork_at=facts["fork_at"],
         seeds=tuple(facts["seeds"]),
-        noise=tensors["setup.noise"],
+        noise=tensors.get("setup.noise"),
         blend=facts["blend"],
         sheet_conditioning=facts["sheet_conditioning"],
         compat=facts["compat"],

@@ -284,7 +284,7 @@ class _SheetNoise(StepNoise):
 
     def __call__(self, sigma: Tensor, following: Tensor) -> Tensor:
         """(1 or n, B, C, ..., height, width)."""
-        drawn = torch.stack([item(sigma, following) for item in self._items])
+        drawn = (item(sigma, following) for item in self._items)
         stretch = self._stretch
         noise = stretch.setup.arranged(drawn, stretch.forks, together=stretch.together)
         return noise if self._patches is None else self._patches.cut(noise)
