@@ -20,10 +20,10 @@ from maskgrid.sampling.tables import NoiseTable
 __all__ = ["Conditioning", "GuidedNetwork"]
 
 Conditioning = Tensor | Mapping[str, Any]
-"""What a network is told besides x and the timestep: tensors with an item for all forks, or one for each,
-first; or the network's keyword arguments, in which every tensor is such a one (mappings within are looked
-through). A tensor
-alone is the argument `encoder_hidden_states`."""
+"""What a network is told besides x and the timestep: its keyword arguments, in which the first axis of every
+tensor counts items, one for all forks or one for each (mappings within are looked through). A tensor alone is
+the
+argument `encoder_hidden_states`."""
 
 
 class GuidedNetwork:

@@ -109,17 +109,17 @@ class Blend:
         Returns:
             (N, B, C, ..., h, w) in the network's dtype.
         """
+        around, mask, same = self.surroundings(sigma), self._mask_at(step), self._dtype == x.dtype
         if self._patches.is_whole:
-            return self.inside(x, sigma, step).to(self._dtype)
-        around = self.surroundings(sigma)
+            return torch.lerp(around, x, mask, out=out if same else None).to(self._dtype)
         if out is None:
             out = torch.empty(self._shape, dtype=self._dtype, device=around.device)
         out.copy_(around)
-        window = self._patches.window(out) if out.dtype == x.dtype else None
+        window = self._patches.window(out) if same else None
         if window is None:
             self._patches.paste(self.inside(x, sigma, step), out)
         else:
-            torch.lerp(window, *self._on_lattice(window, x, self._mask_at(step)), out=window)
+            torch.lerp(window, *self._on_lattice(window, x, mask), out=window)
         return out
 
     def after(self, denoised: Tensor, step: int) -> Tensor:
