@@ -20,7 +20,7 @@ use std::sync::{Mutex, PoisonError};
 
 use half::{bf16, f16};
 use maskgrid_core::{Flag, View};
-use pyo3::exceptions::{PyException, PyMemoryError, PyTypeError};
+use pyo3::exceptions::{PyException, PyMemoryError, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict};
 use pyo3::{ffi, intern};
@@ -255,6 +255,16 @@ impl<'n> Output<'n> {
         work: usize,
         compute: impl FnOnce(&mut [T]) -> maskgrid_core::Result<R> + Send,
     ) -> PyResult<R> {
+        let (mut compute, mut result) = (Some(compute), None);
+        self.fill::<T>(py, work, &mut |items| {
+            result = compute.take().map(|compute| compute(items)).transpose()?;
+            Ok(())
+        })?;
+        result.ok_or_else(|| PyRuntimeError::new_err("nothing was written"))
+    }
+
+    /// [`write`](Self::write) that is compiled once for each type; calls `compute` once.
+    fn fill<T: Item>(self, py: Python<'_>, work: usize, compute: Compute<'_, T>) -> PyResult<()> {
         let Array { name, dtype, extent, hold, .. } = self.0;
         if size_of::<T>() != usize::from(dtype.bytes) {
             return Err(unreadable(name, format!("has items of {} bytes, not {}", dtype.bytes, size_of::<T>())));
@@ -269,16 +279,19 @@ impl<'n> Output<'n> {
             scratch.try_reserve_exact(count).map_err(|error| PyMemoryError::new_err(error.to_string()))?;
             scratch.resize(count, T::ZERO);
             threads::run(py, work, move || {
-                let result = compute(&mut scratch)?;
-                // SAFETY: as above; no slice of the memory exists, `compute` is done with the inputs.
+                compute(&mut scratch)?;
+                // SAFETY: as above; no slice of the memory is in use, `compute` is done with the inputs.
                 unsafe { target.scatter(&scratch) };
-                Ok(result)
+                Ok(())
             })
         };
         drop(hold);
         result
     }
 }
+
+/// What writes dense items.
+type Compute<'a, T> = &'a mut (dyn FnMut(&mut [T]) -> maskgrid_core::Result<()> + Send);
 
 /// Memory to write into, on whatever thread.
 #[derive(Clone, Copy)]

@@ -90,8 +90,14 @@ pub(crate) fn write_units(
     units.try_reserve_exact(count).map_err(|error| PyMemoryError::new_err(error.to_string()))?;
     units.resize(count, 0.0_f32);
     threads::run(py, work, || compute(&mut units))?;
+    store(py, out, &units)
+}
+
+/// Writes units in the type that `out` has.
+fn store(py: Python<'_>, out: Output<'_>, units: &[f32]) -> PyResult<()> {
+    let work = units.len();
     by_element!("out", out.dtype(), U => out.write::<U, _>(py, work, |out| {
-        out.iter_mut().zip(&units).for_each(|(out, &unit)| *out = U::from_unit(unit));
+        out.iter_mut().zip(units).for_each(|(out, &unit)| *out = U::from_unit(unit));
         Ok(())
     }))
 }
