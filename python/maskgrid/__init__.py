@@ -2,7 +2,7 @@
 
 from maskgrid._native import __version__, num_threads, set_num_threads
 from maskgrid.errors import MaskGridError
-from maskgrid.geometry import Fork, ForkPlan, Grid, Rect, Size, masks
+from maskgrid.geometry import Fork, ForkPlan, Grid, Rect, Size, canvas, masks
 
 __all__ = [
     "Fork",
@@ -12,6 +12,7 @@ __all__ = [
     "Rect",
     "Size",
     "__version__",
+    "canvas",
     "masks",
     "num_threads",
     "set_num_threads",

@@ -5,11 +5,13 @@
 
 mod arguments;
 mod buffer;
+mod canvas;
 mod coverage;
 mod dlpack;
 mod errors;
 mod extent;
 mod geometry;
+mod images;
 mod masks;
 mod plan;
 mod threads;
@@ -19,6 +21,8 @@ use pyo3::prelude::*;
 /// The Rust core of maskgrid. Private: `maskgrid` has the documented names.
 #[pymodule(gil_used = false)]
 mod _native {
+    #[pymodule_export]
+    use super::canvas::{join, merge, paste, split, tile};
     #[pymodule_export]
     use super::coverage::{PyLayout, cell_masks, scatter, sheet_mask};
     #[pymodule_export]
