@@ -97,7 +97,7 @@ def split(at: Sheet) -> Job:
         Way("torch, copy_", lambda: target.copy_(source)),
         Way("Pillow, crop", with_pillow, note="allocates"),
     ]
-    return Job("split, as a copy", ways, at.cells)
+    return Job("split (copy)", ways, at.cells)
 
 
 def merge(at: Sheet) -> Job:
@@ -161,7 +161,7 @@ def paste(at: Sheet) -> Job:
         Way("torch", with_torch),
         Way("Pillow, paste", with_pillow, note="allocates, mask of 8 bits"),
     ]
-    return Job("paste through a soft mask", ways, at.out)
+    return Job("paste, soft mask", ways, at.out)
 
 
 def copies(written: Array) -> list[Way]:

@@ -20,14 +20,14 @@ def forks(axes: Axes, points: Sequence[Point]) -> None:
     pixels = sorted({point.pixels for point in points})
     shown = [p for p in points if p.pixels == pixels[len(pixels) // 2]]
     number = [p.side**2 for p in shown]
-    for label, marker, seconds in (
-        ("the original's way", "s", [p.original.seconds for p in shown]),
-        ("torch, clever (dense)", "^", [p.torch.seconds for p in shown]),
-        ("maskgrid, dense", "o", [p.dense.seconds for p in shown]),
-        ("a fill of the same memory", "_", [p.fill.seconds for p in shown]),
-        ("maskgrid, as a plan", "D", [p.plan.seconds for p in shown]),
+    for label, style, seconds in (
+        ("the original's way", "s-C3", [p.original.seconds for p in shown]),
+        ("torch, clever (dense)", "^-C1", [p.torch.seconds for p in shown]),
+        ("maskgrid, dense", "o-C0", [p.dense.seconds for p in shown]),
+        ("a fill of the same memory", "--k", [p.fill.seconds for p in shown]),
+        ("maskgrid, as a plan", "D-C9", [p.plan.seconds for p in shown]),
     ):
-        axes.plot(number, [s * 1e3 for s in seconds], marker=marker, label=label)
+        axes.plot(number, [s * 1e3 for s in seconds], style, label=label)
     axes.set(
         xscale="log",
         yscale="log",
@@ -35,6 +35,8 @@ def forks(axes: Axes, points: Sequence[Point]) -> None:
         ylabel="ms",
         title=f"Masks of forks, cells of {shown[0].pixels} px",
     )
+    axes.set_xticks(number, [str(forks) for forks in number])
+    axes.minorticks_off()
     axes.legend(fontsize=7)
 
 
@@ -44,7 +46,7 @@ def canvases(axes: Axes, results: Sequence[Result]) -> None:
         for step, timing in enumerate(result.timings):
             share = result.copy.seconds / timing.seconds
             left = at + (step - (len(result.timings) - 1) / 2) * 0.17
-            axes.bar(left, share, 0.16, color="tab:blue" if step == 0 else "lightgrey", edgecolor="grey")
+            axes.bar(left, share, 0.16, color="C0" if step == 0 else "lightgrey", edgecolor="grey")
             axes.text(left, 0.02, timing.name, rotation=90, ha="center", va="bottom", fontsize=6)
     axes.axhline(1, color="black", linewidth=0.8, linestyle="--")
     axes.set_xticks(range(len(results)), [result.name for result in results], fontsize=7)
@@ -53,13 +55,21 @@ def canvases(axes: Axes, results: Sequence[Result]) -> None:
 
 def radii(axes: Axes, sweep: Sweep) -> None:
     """Time over the radius: ours, and OpenCV at its best on one thread and on all."""
-    for label, seconds in (
-        ("maskgrid", [row[0].seconds for row in sweep.timings]),
-        ("OpenCV's best, 1 thread", [best(row, threads="1 thread").seconds for row in sweep.timings]),
-        ("OpenCV's best, all threads", [best(row, threads="all threads").seconds for row in sweep.timings]),
-        ("scipy", [next(t.seconds for t in row if t.name == "scipy distance") for row in sweep.timings]),
+    for label, style, seconds in (
+        ("maskgrid", "o-C0", [row[0].seconds for row in sweep.timings]),
+        ("OpenCV's best, 1 thread", "s-C1", [best(row, threads="1 thread").seconds for row in sweep.timings]),
+        (
+            "OpenCV's best, all threads",
+            "s--C1",
+            [best(row, threads="all threads").seconds for row in sweep.timings],
+        ),
+        (
+            "scipy",
+            "^-C2",
+            [next(t.seconds for t in row if t.name == "scipy distance") for row in sweep.timings],
+        ),
     ):
-        axes.plot(sweep.radii, [s * 1e3 for s in seconds], marker="o", label=label)
+        axes.plot(sweep.radii, [s * 1e3 for s in seconds], style, label=label)
     axes.set(
         xscale="log",
         yscale="log",
