@@ -116,9 +116,10 @@ def result_for(mask: Array, out: Array, *, soft: bool = False) -> tuple[Array, A
             return mask, out, out
         return mask, writable(out), out
     if is_tensor(mask):
+        source = _capsule(mask)
         if out is None:
             out = _empty_tensor(mask, soft)
-        return _capsule(mask), writable(out), out
+        return source, writable(out), out
     if out is None:
         shape, dtype = _native.describe(mask, "the mask")
         out = np.empty(shape[:3], _numpy_dtype("float32" if soft and dtype == "bool" else dtype))

@@ -1,0 +1,200 @@
+"""Threads: the same bits for any number of them, forks, and who holds the interpreter."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+
+import maskgrid
+from maskgrid import Grid, masks
+from maskgrid.errors import InvalidTypeError, InvalidValueError
+from maskgrid.geometry import coverage
+
+
+@pytest.fixture(autouse=True)
+def _threads_as_before() -> Any:
+    before = maskgrid.num_threads()
+    yield
+    maskgrid.set_num_threads(before)
+
+
+def large(side: int = 1200) -> np.ndarray:
+    return np.random.default_rng(1).random((side, side + 7), np.float32)
+
+
+def test_the_number_can_be_set() -> None:
+    for count in (1, 3, np.int64(2)):
+        maskgrid.set_num_threads(count)
+        assert maskgrid.num_threads() == count
+
+
+@pytest.mark.parametrize("count", [0, -1, 1025, 2**70])
+def test_other_numbers_are_refused(count: int) -> None:
+    with pytest.raises(InvalidValueError, match=f"threads is {count}; allowed is 1 to 1024"):
+        maskgrid.set_num_threads(count)
+
+
+@pytest.mark.parametrize("count", [2.0, True, "2", None])
+def test_what_is_no_number_is_refused(count: Any) -> None:
+    with pytest.raises(InvalidTypeError, match="threads is a"):
+        maskgrid.set_num_threads(count)
+
+
+def test_any_number_of_threads_gives_the_same_bits() -> None:
+    mask, grid = large(), Grid(16, 16, cell=(75, 75), stride=8)
+    stencils = mask[:, :1200].reshape(16, 75, 16, 75).swapaxes(1, 2).reshape(256, 75, 75)
+    results = []
+    for count in (1, 2, 3):
+        maskgrid.set_num_threads(count)
+        results.append(
+            [
+                masks.grow(mask, 5.5, level=0.99),
+                masks.feather(mask, 9, where="centred", level=0.99),
+                masks.fill_holes(mask),
+                masks.invert(mask),
+                coverage.cell_masks(stencils, grid)[0],
+                coverage.sheet_mask(stencils, grid, coverage="area"),
+            ]
+        )
+    for others in results[1:]:
+        for first, other in zip(results[0], others, strict=True):
+            assert first.tobytes() == other.tobytes()
+
+
+def test_many_python_threads_at_once() -> None:
+    mask = large(700)
+    expected = masks.grow(mask, 3, level=0.99)
+    small = masks.grow(mask[:8, :8], 3, level=0.99)
+    wrong: list[int] = []
+
+    def work(number: int) -> None:
+        for _ in range(6):
+            maskgrid.set_num_threads(1 + number % 3)
+            if not (masks.grow(mask, 3, level=0.99) == expected).all():
+                wrong.append(number)
+            if not (masks.grow(mask[:8, :8], 3, level=0.99) == small).all():
+                wrong.append(number)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_the_interpreter_is_free_meanwhile() -> None:
+    mask = large(4000) > 0.999
+    interval = sys.getswitchinterval()
+    # Nobody is made to let go: what else runs does so because it was let.
+    sys.setswitchinterval(1000.0)
+    try:
+        assert any(runs_beside(mask) for _ in range(20))
+    finally:
+        sys.setswitchinterval(interval)
+
+
+def runs_beside(mask: np.ndarray) -> bool:
+    """Whether this thread went on while another one was at work."""
+    started, done = threading.Event(), threading.Event()
+
+    def work() -> None:
+        started.set()
+        masks.feather(mask, 40, where="centred")
+        done.set()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    started.wait()
+    beside = not done.is_set()
+    thread.join()
+    return beside
+
+
+def run(code: str, **environment: str) -> str:
+    """What a fresh Python prints; warnings are errors, but for the one that forking with threads gets."""
+    flags = ["-W", "error", "-W", "ignore::DeprecationWarning"]
+    done = subprocess.run(
+        [sys.executable, *flags, "-c", code],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+SHOW = "import maskgrid; print(maskgrid.num_threads())"
+
+
+def test_the_environment_sets_the_number() -> None:
+    assert run(SHOW, MASKGRID_NUM_THREADS="3") == "3"
+    environment = {name: value for name, value in os.environ.items() if name != "MASKGRID_NUM_THREADS"}
+    plain = subprocess.run([sys.executable, "-c", SHOW], env=environment, capture_output=True, text=True)
+    assert int(plain.stdout) >= 1
+
+
+@pytest.mark.parametrize("text", ["0", "many", "-1", "1.5", ""])
+def test_an_odd_environment_is_refused_when_it_matters(text: str) -> None:
+    code = (
+        "import maskgrid\n"
+        "try:\n    maskgrid.num_threads()\n"
+        "except maskgrid.MaskGridError as error:\n    print(error)\n"
+        "maskgrid.set_num_threads(2)\nprint(maskgrid.num_threads())"
+    )
+    assert run(code, MASKGRID_NUM_THREADS=text).splitlines() == [
+        f'MASKGRID_NUM_THREADS is "{text}"; allowed is 1 to 1024',
+        "2",
+    ]
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="counts threads and forks as Linux does")
+
+
+@linux
+def test_small_work_starts_no_threads() -> None:
+    code = (
+        "import os, numpy as np, maskgrid\n"
+        "threads = lambda: len(os.listdir('/proc/self/task'))\n"
+        "maskgrid.set_num_threads(3)\n"
+        "before = threads()\n"
+        "maskgrid.masks.feather(maskgrid.masks.grow(np.eye(32), 3), 4)\n"
+        "grid = maskgrid.Grid(4, 4, cell=32)\n"
+        "maskgrid.masks.to_latent(np.eye(32), grid)\n"
+        "print(threads() - before)\n"
+        "maskgrid.masks.feather(np.eye(2000), 4)\n"
+        "print(threads() - before)\n"
+    )
+    assert run(code).split() == ["0", "3"]
+
+
+@linux
+def test_work_goes_on_in_forked_processes() -> None:
+    code = (
+        "import os, numpy as np, maskgrid\n"
+        "maskgrid.set_num_threads(2)\n"
+        "mask = np.eye(1500) > 0\n"
+        "grown = lambda: maskgrid.masks.grow(mask, 9).sum()\n"
+        "expected = grown()\n"
+        "children = []\n"
+        "for _ in range(3):\n"
+        "    child = os.fork()\n"
+        "    if child == 0:\n"
+        "        grandchild = os.fork()\n"
+        "        fine = grown() == expected and maskgrid.num_threads() == 2\n"
+        "        maskgrid.set_num_threads(3)\n"
+        "        fine = fine and grown() == expected\n"
+        "        if grandchild:\n"
+        "            fine = fine and os.waitpid(grandchild, 0)[1] == 0\n"
+        "        os._exit(0 if fine else 1)\n"
+        "    children.append(child)\n"
+        "print(*[os.waitpid(child, 0)[1] for child in children], grown() == expected)\n"
+    )
+    assert run(code) == "0 0 0 True"
