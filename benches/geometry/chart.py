@@ -55,19 +55,13 @@ def canvases(axes: Axes, results: Sequence[Result]) -> None:
 
 def radii(axes: Axes, sweep: Sweep) -> None:
     """Time over the radius: ours, and OpenCV at its best on one thread and on all."""
+    one = [best(row, threads="1 thread").seconds for row in sweep.timings]
+    all_threads = [best(row, threads="all threads").seconds for row in sweep.timings]
     for label, style, seconds in (
         ("maskgrid", "o-C0", [row[0].seconds for row in sweep.timings]),
-        ("OpenCV's best, 1 thread", "s-C1", [best(row, threads="1 thread").seconds for row in sweep.timings]),
-        (
-            "OpenCV's best, all threads",
-            "s--C1",
-            [best(row, threads="all threads").seconds for row in sweep.timings],
-        ),
-        (
-            "scipy",
-            "^-C2",
-            [next(t.seconds for t in row if t.name == "scipy distance") for row in sweep.timings],
-        ),
+        ("OpenCV's best, 1 thread", "s-C1", one),
+        ("OpenCV's best, all threads", "s--C1", all_threads),
+        ("scipy", "^-C2", [t.seconds for row in sweep.timings for t in row if t.name == "scipy distance"]),
     ):
         axes.plot(sweep.radii, [s * 1e3 for s in seconds], style, label=label)
     axes.set(
