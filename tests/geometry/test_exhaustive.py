@@ -1,21 +1,25 @@
-"""All small grids: 1 to 4 rows and columns, cells of 1 to 9 px, gaps and margins of 0 to 2, strides 1 to 5."""
+"""All small grids: 1 to 4 rows and columns, cells of 1 to 9 px, gaps, margins of 0 to 2, strides to 5."""
 
 from __future__ import annotations
 
 from itertools import product
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
-from maskgrid._native import Plan
 
-from maskgrid import Grid
+from maskgrid import ForkPlan, Grid, canvas
+from maskgrid._native import Plan
+from maskgrid.geometry import coverage as latent
 from maskgrid.geometry.twin.grid import PlainGrid, windows
+from strategies import COVERAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # Count, cell, gap and margin along one axis.
 AXIS = list(product(range(1, 5), range(1, 10), range(3), range(3)))
+STRIDES = pytest.mark.parametrize("stride", range(1, 6))
 
 
 def small_grids(stride: int) -> Iterator[Grid]:
@@ -40,7 +44,7 @@ def plain(grid: Grid) -> PlainGrid:
     )
 
 
-@pytest.mark.parametrize("stride", range(1, 6))
+@STRIDES
 def test_rectangles_of_every_grid(stride: int) -> None:
     for grid in small_grids(stride):
         expected = plain(grid)
@@ -57,7 +61,7 @@ def test_rectangles_of_every_grid(stride: int) -> None:
             owned |= places
 
 
-@pytest.mark.parametrize("stride", range(1, 6))
+@STRIDES
 def test_windows_of_every_grid(stride: int) -> None:
     for index, grid in enumerate(small_grids(stride)):
         halo, cells = index % 4, list(range(index % 3, len(grid)))
@@ -65,3 +69,60 @@ def test_windows_of_every_grid(stride: int) -> None:
         plan = Plan(grid, cells, halo=halo, align=align)
         found = [tuple(plan.window(fork)) for fork in range(len(plan))]
         assert found == windows(plain(grid), cells, halo, align)
+
+
+@STRIDES
+@pytest.mark.parametrize("coverage", COVERAGES)
+def test_latent_masks_of_every_grid(stride: int, coverage: str) -> None:
+    rng = np.random.default_rng(stride)
+    for index, grid in enumerate(small_grids(stride)):
+        # Eighths, and sums of them, are exact in float32; the mean of a block is divided once.
+        stencils = rng.integers(0, 9, (1 if index % 2 else len(grid), *grid.cell)).astype(np.float32) / 8
+        sheet = np.zeros(tuple(grid.padded_canvas), np.float32)
+        for cell, rect in enumerate(grid.cell_rects):
+            sheet[rect.slices] = stencils[cell if len(stencils) > 1 else 0]
+        found = latent.sheet_mask(stencils, grid, coverage=coverage)
+        np.testing.assert_allclose(found, by_blocks(sheet, stride, coverage), rtol=0, atol=1e-7)
+        plan = ForkPlan(grid, stencils, coverage=coverage)
+        cell = plan.cells[index % len(plan)] if len(plan) else None
+        for fork in (fork for fork in plan if fork.cell == cell):
+            alone = np.zeros_like(sheet)
+            alone[fork.rect.slices] = sheet[fork.rect.slices]
+            expected = by_blocks(alone, stride, coverage)
+            np.testing.assert_allclose(fork.noise_mask, expected[fork.place.slices], rtol=0, atol=1e-7)
+            expected[fork.place.slices] = 0.0
+            assert not expected.any()
+
+
+def by_blocks(sheet: np.ndarray, stride: int, coverage: str) -> np.ndarray:
+    """What each stride x stride block gives, by numpy."""
+    height, width = (side // stride for side in sheet.shape)
+    blocks = sheet.reshape(height, stride, width, stride).swapaxes(1, 2)
+    if coverage == "center":
+        low, high = (stride - 1) // 2, stride // 2 + 1
+        return blocks[:, :, low:high, low:high].mean(axis=(2, 3))
+    if coverage == "nearest":
+        return blocks[:, :, 0, 0]
+    return {"area": blocks.mean, "max": blocks.max, "min": blocks.min}[coverage](axis=(2, 3))
+
+
+def test_cells_of_every_grid() -> None:
+    for index, grid in enumerate(small_grids(1)):
+        dtype = (np.uint8, np.uint16, np.float32, np.float64)[index % 4]
+        sheet = np.arange(grid.canvas.height * grid.canvas.width).reshape(tuple(grid.canvas)).astype(dtype)
+        cells = np.stack([sheet[rect.slices] for rect in grid.cell_rects])
+        np.testing.assert_array_equal(canvas.split(sheet, grid), cells)
+        np.testing.assert_array_equal(canvas.cell_view(sheet, grid).reshape(cells.shape), cells)
+        np.testing.assert_array_equal(canvas.join(cells, grid, background=sheet), sheet)
+        expected = np.full_like(sheet, 7)
+        for rect in grid.cell_rects:
+            expected[rect.slices] = cells[-1]
+        np.testing.assert_array_equal(canvas.tile(cells[-1], grid, background=7), expected)
+        forks = np.stack([sheet, expected])
+        merged = sheet.copy()
+        last = grid.cell_rect(-1).slices
+        merged[last] = expected[last]
+        chosen = [0, len(grid) - 1] if len(grid) > 1 else [0]
+        np.testing.assert_array_equal(
+            canvas.merge(forks[-len(chosen) :], grid, cells=chosen, original=sheet), merged
+        )

@@ -29,15 +29,12 @@ from strategies import (
 
 
 def inside_of(mask: Any, level: float) -> np.ndarray:
-    """(N, H, W) bool by numpy: where the value is at least the level, rounded to the mask's dtype."""
+    """(N, H, W) bool by numpy: where the value is at least the level, both as float32."""
     values = array_of(mask)
     values = values[..., 0] if values.ndim == 4 else values
     values = values[None] if values.ndim == 2 else values
-    if values.dtype == np.bool_:
-        return values | (level == 0)
-    if values.dtype == np.uint8:
-        return values / 255 >= level
-    return values >= array_of(as_dtype(np.array(level), dtype_name(mask)))
+    units = values.astype(np.float32) / np.float32(255 if values.dtype == np.uint8 else 1)
+    return units >= np.float32(level)
 
 
 def distances(targets: np.ndarray) -> np.ndarray:
@@ -158,12 +155,11 @@ def test_out_holds_the_result_in_its_own_dtype(mask: Any, dtype: str) -> None:
     assert twin.feather(tensor.to(torch.float32).clamp(0, 1), 3, out=out) is out
 
 
-@pytest.mark.parametrize("dtype", MASK_DTYPES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_number_written_like_the_level_is_inside(dtype: str) -> None:
-    for percent in range(1, 101):
+    for percent in range(101):
         mask = as_dtype(np.full((1, 1), percent / 100), dtype)
-        level = float(mask[0, 0]) / 255 if dtype == "uint8" else percent / 100
-        assert bool(twin.threshold(tensor_of(mask), level).all())
+        assert bool(twin.threshold(tensor_of(mask), percent / 100).all())
 
 
 def test_no_edge_stays_as_it_is() -> None:

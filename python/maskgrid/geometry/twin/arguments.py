@@ -6,12 +6,15 @@ import math
 import operator
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from maskgrid.errors import InvalidTypeError, InvalidValueError
+from maskgrid.geometry.grid import Grid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["cell_numbers", "choice", "level_number", "pixels"]
+__all__ = ["a_grid", "cell_numbers", "choice", "fill_number", "level_number", "pixels"]
 
 
 def level_number(value: Any) -> float:
@@ -69,6 +72,40 @@ def cell_numbers(cells: Iterable[Any], count: int) -> list[int]:
             raise InvalidValueError(f"cell {number} does not exist; there are {count}, numbered from 0")
         numbers.append(number)
     return numbers
+
+
+def a_grid(value: Any) -> Grid:
+    """A grid.
+
+    Raises:
+        InvalidTypeError: Anything else.
+    """
+    if not isinstance(value, Grid):
+        raise InvalidTypeError(f"grid is a {type(value).__name__}; allowed is a Grid")
+    return value
+
+
+def fill_number(value: Any, name: str, dtype: torch.dtype) -> int | float:
+    """A number that a dtype has; fractions are rounded to the nearest that it has.
+
+    Raises:
+        InvalidTypeError: No number.
+        InvalidValueError: A number that the dtype does not have.
+    """
+    whole = isinstance(value, int) or hasattr(value, "__index__")
+    if not whole and not hasattr(value, "__float__"):
+        raise InvalidTypeError(f"{name} is a {type(value).__name__}; allowed is a number or a sheet")
+    number = operator.index(value) if whole else float(value)
+    word = str(dtype).removeprefix("torch.")
+    if dtype.is_floating_point:
+        near = torch.tensor(float(number), dtype=torch.float64, device="cpu").to(dtype)
+        if math.isfinite(number) and bool(near.isinf()):
+            raise InvalidValueError(f"{name} is {value}; {word} has no number as large")
+        return number
+    low, high = (0, 1) if dtype == torch.bool else (torch.iinfo(dtype).min, torch.iinfo(dtype).max)
+    if number != number or number % 1 != 0 or not low <= number <= high:
+        raise InvalidValueError(f"{name} is {value}; {word} has whole numbers from {low} to {high}")
+    return int(number)
 
 
 def _number(value: Any, name: str) -> float:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from maskgrid.errors import InvalidBufferError, InvalidTypeError, InvalidValueError
-from maskgrid.geometry.grid import Grid
-from maskgrid.geometry.twin.arguments import cell_numbers
+from maskgrid.geometry.grid import Grid, Rect, Size
+from maskgrid.geometry.twin.arguments import a_grid, cell_numbers, fill_number
 from maskgrid.geometry.twin.elements import checked_out, name, stacked, to_units
 from maskgrid.geometry.twin.sheets import checked_channels, five_axes, resized
 
@@ -21,13 +21,12 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from maskgrid.geometry.grid import Rect, Size
-
 __all__ = ["cell_view", "join", "merge", "paste", "split", "tile"]
 
 PASTE_DTYPES = (torch.uint8, torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
+@torch.no_grad()
 def tile(
     cell: Tensor,
     grid: Grid,
@@ -51,11 +50,12 @@ def tile(
         InvalidBufferError: An `out` on another device, or one that overlaps an input.
     """
     image = five_axes(cell, checked_channels(channels), argument="cell", several=False)
-    _check_size(cell, image, grid.cell, "cell", "the cell's size")
+    _check_size(cell, image, a_grid(grid).cell, "cell", "the cell's size")
     shape = resized(cell.shape, channels, grid.canvas)
     return _laid(cell, image, grid, shape, background, channels, out)
 
 
+@torch.no_grad()
 def join(
     cells: Tensor,
     grid: Grid,
@@ -79,7 +79,7 @@ def join(
         InvalidBufferError: An `out` on another device, or one that overlaps an input.
     """
     images = five_axes(cells, checked_channels(channels), argument="cells", several=True)
-    _check_size(cells, images, grid.cell, "cells", "the cell's size")
+    _check_size(cells, images, a_grid(grid).cell, "cells", "the cell's size")
     _check_count(cells, len(images), len(grid), "cells")
     shape = resized(cells.shape[1:], channels, grid.canvas)
     return _laid(cells, images, grid, shape, background, channels, out)
@@ -93,7 +93,7 @@ def cell_view(sheet: Tensor, grid: Grid, *, channels: str = "last") -> Tensor:
         InvalidValueError: A sheet of another size.
     """
     image = five_axes(sheet, checked_channels(channels), argument="sheet", several=False)
-    _check_size(sheet, image, grid.canvas, "sheet", "the canvas")
+    _check_size(sheet, image, a_grid(grid).canvas, "sheet", "the canvas")
     cells = _cell_grid(image, grid)[0]
     if sheet.ndim == 2:
         return cells[:, :, 0, :, :, 0]
@@ -122,6 +122,8 @@ def split(
         InvalidValueError: A sheet of another size, or no view is possible and `copy` is False.
         InvalidBufferError: An `out` on another device, or one that overlaps the sheet.
     """
+    if copy is False and out is not None:
+        raise InvalidValueError("copy is False and out is given; allowed is one of them")
     cells = cell_view(sheet, grid, channels=channels)
     if out is None and copy is not True:
         rows, columns = cells.stride()[:2]
@@ -138,6 +140,7 @@ def split(
     return result
 
 
+@torch.no_grad()
 def merge(
     forks: Tensor,
     grid: Grid,
@@ -163,7 +166,7 @@ def merge(
         InvalidBufferError: An `out` on another device, or one that overlaps an input.
     """
     images = five_axes(forks, checked_channels(channels), argument="forks", several=True)
-    _check_size(forks, images, grid.canvas, "forks", "the canvas")
+    _check_size(forks, images, a_grid(grid).canvas, "forks", "the canvas")
     chosen = cell_numbers(range(len(images)) if cells is None else cells, len(grid))
     _check_count(forks, len(images), len(chosen), "forks")
     if len(set(chosen)) < len(chosen):
@@ -184,6 +187,7 @@ def merge(
     return result
 
 
+@torch.no_grad()
 def paste(
     original: Tensor,
     patches: Tensor,
@@ -222,6 +226,8 @@ def paste(
         allowed = ", ".join(name(dtype) for dtype in PASTE_DTYPES)
         raise InvalidTypeError(f"original has dtype {name(original.dtype)}; allowed are {allowed}")
     _check_alike(patches, original, "patches", "original")
+    patch = Size(images.shape[2], images.shape[3])
+    _check_shape(patches, (len(images), *resized(original.shape, channels, patch)), "patches")
     places = _places(where, sheet, images)
     through = _mask_of_patches(mask, images)
     shape = original.shape if together else (len(images), *original.shape)
@@ -231,8 +237,8 @@ def paste(
     target = five_axes(result, channels, argument="out", several=not together)
     for index, (rows, columns) in enumerate(places):
         place = target[0 if together else index, :, rows, columns]
-        patch = images[index]
-        place.copy_(patch if through is None else _mixed(place, patch, through[index % len(through)]))
+        new = images[index]
+        place.copy_(new if through is None else _mixed(place, new, through[index % len(through)]))
     return result
 
 
@@ -266,7 +272,7 @@ def _laid(
     if isinstance(background, torch.Tensor):
         result.copy_(background)
     else:
-        result.fill_(background)
+        result.fill_(fill_number(background, "background", result.dtype))
     target = _cell_grid(five_axes(result, channels, argument="out", several=False), grid)[0]
     counts = (grid.rows, grid.columns) if given.ndim > len(shape) else (1, 1)
     target.copy_(images.reshape(*counts, *images.shape[1:]))
@@ -292,6 +298,9 @@ def _places(where: Grid | Sequence[Rect], sheet: Tensor, patches: Tensor) -> lis
             f"{where.canvas.height} x {where.canvas.width} px"
         )
     rects = where.cell_rects if isinstance(where, Grid) else list(where)
+    for rect in rects:
+        if not isinstance(rect, Rect):
+            raise InvalidTypeError(f"a place is a {type(rect).__name__}; allowed is a Rect")
     if len(rects) != len(patches):
         raise InvalidValueError(f"there are {len(patches)} patches and {len(rects)} places; expected as many")
     for index, rect in enumerate(rects):

@@ -35,6 +35,7 @@ __all__ = ["COVERAGES", "cell_masks", "scatter", "sheet_mask"]
 COVERAGES = ("center", "nearest", "area", "max", "min")
 
 
+@torch.no_grad()
 def cell_masks(
     mask: Tensor, grid: Grid, *, coverage: str = "center", out: Tensor | None = None
 ) -> tuple[Tensor, list[bool]]:
@@ -76,6 +77,7 @@ def cell_masks(
     return result, values.flatten(1).any(dim=1).tolist()
 
 
+@torch.no_grad()
 def scatter(
     masks: Tensor, layout: Layout, grid: Grid, cells: Sequence[int], *, out: Tensor | None = None
 ) -> Tensor:
@@ -106,6 +108,7 @@ def scatter(
     return result
 
 
+@torch.no_grad()
 def sheet_mask(mask: Tensor, grid: Grid, *, coverage: str = "center", out: Tensor | None = None) -> Tensor:
     """The latent mask of the sheet whose cells all hold their mask; blocks that cells share are read as one.
 

@@ -72,18 +72,14 @@ def checked(masks: Tensor) -> Tensor:
 
 
 def at_least(masks: Tensor, level: float) -> Tensor:
-    """Where masks (N, H, W) reach a level, which is rounded to their dtype first, so that 0.7 reaches 0.7.
+    """Where masks (N, H, W), read as float32, reach a level, which is rounded to float32 too.
 
     Raises:
+        InvalidTypeError: A level that is no number.
         InvalidValueError: A level outside [0, 1], a value outside [0, 1] or NaN.
     """
-    level = level_number(level)
-    masks = checked(masks)
-    if masks.dtype == torch.bool:
-        return masks if level > 0.0 else torch.ones_like(masks)
-    if masks.dtype == torch.uint8:
-        return masks >= next(value for value in range(256) if value / 255 >= level)
-    return masks >= torch.tensor(level, dtype=masks.dtype, device="cpu").item()
+    rounded = torch.tensor(level_number(level), dtype=torch.float32, device="cpu").item()
+    return to_units(masks) >= rounded
 
 
 def to_units(masks: Tensor) -> Tensor:
@@ -146,6 +142,8 @@ def checked_out(
         raise InvalidValueError(f"out has shape {tuple(out.shape)}; expected {tuple(shape)}")
     if out.device != device:
         raise InvalidBufferError(f"out lies on {out.device}; expected {device}, where the input lies")
+    if out.requires_grad:
+        raise InvalidBufferError("out requires grad; allowed is a tensor that does not: out.detach()")
     if any(count > 1 and stride == 0 for count, stride in zip(out.shape, out.stride(), strict=True)):
         raise InvalidBufferError(
             f"out has elem_strides {out.stride()}, so elements share memory; expected memory of its own"

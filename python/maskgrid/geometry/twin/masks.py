@@ -3,7 +3,7 @@
 Every mask is (H, W), (N, H, W) or (N, H, W, C) of which channel 0 counts; bool, uint8 (255 is 1), float16,
 bfloat16, float32 or float64 in [0, 1], on any device. A result has the mask's dtype, device and shape
 (without C), or is written into `out`. A pixel is *inside* where its value, read as float32, is at least
-`level`.
+`level`, rounded to float32.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ __all__ = ["bounding_box", "feather", "fill_holes", "grow", "invert", "shrink", 
 _NOWHERE = 1 << 30
 
 
+@torch.no_grad()
 def threshold(mask: Tensor, level: float = 0.5, *, out: Tensor | None = None) -> Tensor:
     """One where the value is at least `level`, zero elsewhere.
 
@@ -45,6 +46,7 @@ def threshold(mask: Tensor, level: float = 0.5, *, out: Tensor | None = None) ->
     return _store_bools(at_least(stacked(mask), level), mask, out)
 
 
+@torch.no_grad()
 def invert(mask: Tensor, *, out: Tensor | None = None) -> Tensor:
     """1 - value; 255 - value for uint8.
 
@@ -62,6 +64,7 @@ def invert(mask: Tensor, *, out: Tensor | None = None) -> Tensor:
     return result.copy_(inverse.reshape(result.shape))
 
 
+@torch.no_grad()
 def grow(mask: Tensor, radius: float, *, level: float = 0.5, out: Tensor | None = None) -> Tensor:
     """One where an inside pixel lies within `radius` pixels, centre to centre; radius 0 is the threshold.
 
@@ -80,6 +83,7 @@ def grow(mask: Tensor, radius: float, *, level: float = 0.5, out: Tensor | None 
     return _store_bools(_grown(at_least(stacked(mask), level), pixels(radius, "radius")), mask, out)
 
 
+@torch.no_grad()
 def shrink(mask: Tensor, radius: float, *, level: float = 0.5, out: Tensor | None = None) -> Tensor:
     """The complement of the grown complement; nothing is known beyond the border and nothing eats away.
 
@@ -98,6 +102,7 @@ def shrink(mask: Tensor, radius: float, *, level: float = 0.5, out: Tensor | Non
     return _store_bools(~_grown(~at_least(stacked(mask), level), pixels(radius, "radius")), mask, out)
 
 
+@torch.no_grad()
 def feather(
     mask: Tensor, width: float, *, where: str = "inside", level: float = 0.5, out: Tensor | None = None
 ) -> Tensor:
@@ -137,6 +142,7 @@ def feather(
     return _store_units((signed / width + shift).clamp(0.0, 1.0), mask, dtype, out)
 
 
+@torch.no_grad()
 def fill_holes(mask: Tensor, *, level: float = 0.5, out: Tensor | None = None) -> Tensor:
     """What is not inside and has no way to the border, over pixels that share an edge, becomes inside.
 

@@ -1,0 +1,90 @@
+"""Latent masks of the Rust core against the twin: the same bits where pixels are picked, 1e-6 for means."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn import functional
+
+from maskgrid import ForkPlan, Grid
+from maskgrid.geometry import coverage as native
+from maskgrid.geometry.twin import coverage as twin
+from strategies import (
+    COVERAGES,
+    MASK_DTYPES,
+    array_of,
+    cell_stencils,
+    dtype_name,
+    even_grids,
+    grids,
+    same_bits,
+    tensor_of,
+)
+
+GRIDS = st.one_of(grids(), grids(most=2, cell=70, space=9), even_grids())
+COVERAGE = st.sampled_from(COVERAGES)
+
+
+def assert_agree(result: Any, expected: torch.Tensor, coverage: str) -> None:
+    """The same bits, but for the mean of a block: that may differ by float32's rounding."""
+    if coverage == "area":
+        assert dtype_name(result) == dtype_name(expected)
+        np.testing.assert_allclose(array_of(result), array_of(expected), rtol=0, atol=1e-6)
+    else:
+        assert same_bits(result, expected)
+
+
+@given(st.data(), GRIDS, COVERAGE)
+def test_cell_masks(data: st.DataObject, grid: Grid, coverage: str) -> None:
+    mask = data.draw(cell_stencils(grid))
+    masks, layout, occupied = native.cell_masks(mask, grid, coverage=coverage)
+    expected, expected_occupied = twin.cell_masks(tensor_of(mask), grid, coverage=coverage)
+    assert_agree(masks, expected, coverage)
+    assert list(occupied) == expected_occupied
+    assert (layout.count, layout.height, layout.width) == tuple(expected.shape)
+
+
+@given(st.data(), GRIDS, COVERAGE)
+def test_sheet_mask(data: st.DataObject, grid: Grid, coverage: str) -> None:
+    mask = data.draw(cell_stencils(grid))
+    result = native.sheet_mask(mask, grid, coverage=coverage)
+    expected = twin.sheet_mask(tensor_of(mask), grid, coverage=coverage)
+    assert_agree(result, expected, coverage)
+
+
+@given(st.data(), GRIDS, COVERAGE, st.sampled_from(MASK_DTYPES))
+def test_dense_masks_of_a_plan(data: st.DataObject, grid: Grid, coverage: str, dtype: str) -> None:
+    mask = data.draw(cell_stencils(grid))
+    plan = ForkPlan(grid, mask, coverage=coverage)
+    start = data.draw(st.integers(0, len(plan)))
+    stop = data.draw(st.integers(start, len(plan)))
+    found = plan.noise_masks(start, stop)
+    masks, layout, _ = native.cell_masks(tensor_of(mask), grid, coverage=coverage)
+    expected = twin.scatter(masks, layout, grid, plan.cells[start:stop])
+    assert same_bits(found, expected)
+    out = torch.full(found.shape, True, dtype=getattr(torch, dtype))
+    assert plan.noise_masks(start, stop, out=out) is out
+    assert same_bits(
+        out, twin.scatter(masks, layout, grid, plan.cells[start:stop], out=torch.empty_like(out))
+    )
+
+
+@given(st.data(), GRIDS, st.sampled_from([("center", "bilinear"), ("nearest", "nearest")]))
+def test_forks_are_torchs_interpolation_of_full_size_masks(
+    data: st.DataObject, grid: Grid, names: tuple[str, str]
+) -> None:
+    coverage, mode = names
+    mask = data.draw(cell_stencils(grid, ["float32", "bool"]))
+    plan = ForkPlan(grid, mask, coverage=coverage)
+    stencils = tensor_of(mask).to(torch.float32)
+    stencils = (stencils[..., 0] if stencils.ndim == 4 else stencils).reshape(-1, *grid.cell)
+    for fork, found in zip(plan, plan.noise_masks(), strict=True):
+        full = torch.zeros(1, 1, *grid.padded_canvas)
+        rows, columns = fork.rect.slices
+        full[0, 0, rows, columns] = stencils[fork.cell if len(stencils) > 1 else 0]
+        expected = functional.interpolate(full, size=tuple(grid.latent_size), mode=mode)[0]
+        np.testing.assert_allclose(array_of(found), expected.numpy(), rtol=0, atol=1e-6)
