@@ -5,13 +5,13 @@
 
 use half::{bf16, f16};
 use maskgrid_core::canvas::{self, Background, SoftMask};
-use maskgrid_core::{Flag, Grid, Pixel, Rect};
+use maskgrid_core::{Grid, Pixel, Rect};
 use pyo3::prelude::*;
 
 use crate::arguments::{cells as numbers_of_cells, choice};
 use crate::buffer::Array;
 use crate::errors::{InvalidTypeError, InvalidValueError};
-use crate::extent::{Dtype, Kind};
+use crate::extent::Kind;
 use crate::geometry::{PyGrid, PyRect};
 use crate::images::{CHANNELS, Images, bits_of, is_number, output};
 use crate::masks::{by_element, stacked};
