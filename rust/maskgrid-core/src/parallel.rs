@@ -53,13 +53,9 @@ fn share_out<T: Send>(out: &mut [T], len: usize, count: Option<usize>, work: &(d
 /// Calls `work(first, chunks)` once per thread, each with an equal share of the chunks of `len` elements; once in all
 /// where the memory is small. Memory is set fastest in pieces that no cache can hold.
 pub(crate) fn for_each_share<T: Send>(out: &mut [T], len: usize, work: impl Fn(usize, &mut [T]) + Sync + Send) {
-    match grouped(out.len(), len, len * size_of::<T>()) {
-        None => work(0, out),
-        Some(_) => {
-            let count = (out.len() / len).div_ceil(rayon::current_num_threads());
-            out.par_chunks_mut(len * count).enumerate().for_each(|(share, chunks)| work(share * count, chunks));
-        }
-    }
+    let pieces = grouped(out.len(), len, len * size_of::<T>());
+    let share = pieces.map(|_| (out.len() / len).div_ceil(rayon::current_num_threads()));
+    share_out(out, len, share, &work);
 }
 
 /// [`for_each_costly_chunk`] of work that can fail.

@@ -118,14 +118,20 @@ fn write_row<T: Element>(
     let mut scan = Scan::default();
     reduction.begin(source.left as usize, width);
     let rows = if source.first { inside(0..reduction.stride) } else { read.clone() };
-    ingest::for_each_row(mask, source.mask, rows, |row, pixels| {
-        if source.first {
-            scan.row(pixels);
-        }
-        if read.contains(&row) {
-            reduction.add(pixels);
-        }
-    });
+    ingest::for_each_row(
+        mask,
+        source.mask,
+        rows,
+        #[inline(always)]
+        |row, pixels| {
+            if source.first {
+                scan.row(pixels);
+            }
+            if read.contains(&row) {
+                reduction.add(pixels);
+            }
+        },
+    );
     reduction.finish(read.len(), out);
     scan
 }

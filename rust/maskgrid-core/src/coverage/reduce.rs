@@ -27,6 +27,7 @@ pub(super) struct Reduction {
     pub(super) taps: Range<usize>,
     /// One number for each column of the blocks.
     columns: Vec<f32>,
+    spare: Vec<f32>,
     /// Where the cell's pixels lie in `columns`.
     cell: Range<usize>,
     /// Rows that are in `columns`.
@@ -45,7 +46,8 @@ impl Reduction {
             Coverage::Area | Coverage::Max | Coverage::Min => 0..stride,
         };
         let (columns, sums) = (vec![0.0; count * stride], vec![0.0; count]);
-        Self { coverage, outside, stride, taps, columns, cell: 0..0, rows: 0, sums }
+        let spare = Vec::with_capacity(columns.len());
+        Self { coverage, outside, stride, taps, columns, spare, cell: 0..0, rows: 0, sums }
     }
 
     /// Begins with pixels whose first column is the blocks' column `left`.
@@ -66,8 +68,8 @@ impl Reduction {
     pub(super) fn add<T: Element>(&mut self, pixels: &[T]) {
         let pairs = self.columns[self.cell.clone()].iter_mut().zip(pixels);
         match self.coverage {
-            Coverage::Max => pairs.for_each(|(column, value)| *column = larger(*column, value.narrow())),
-            Coverage::Min => pairs.for_each(|(column, value)| *column = smaller(*column, value.narrow())),
+            Coverage::Max => pairs.for_each(|(column, value)| *column = column.max(value.narrow())),
+            Coverage::Min => pairs.for_each(|(column, value)| *column = column.min(value.narrow())),
             _ => {
                 pairs.for_each(|(column, value)| *column += value.narrow());
                 self.rows += 1;
@@ -92,33 +94,33 @@ impl Reduction {
     /// Writes a number for each block, of which `rows` rows were added.
     #[inline(always)]
     pub(super) fn finish(&mut self, rows: usize, out: &mut [f32]) {
-        let (stride, taps) = (self.stride, self.taps.clone());
-        let blocks = self.columns.chunks_exact(stride);
         match self.coverage {
-            Coverage::Max => {
-                out.iter_mut().zip(blocks).for_each(|(out, block)| *out = block.iter().copied().fold(0.0, larger));
-            }
-            Coverage::Min if rows < stride && self.outside == Outside::Zero => out.fill(0.0),
-            Coverage::Min => {
-                out.iter_mut().zip(blocks).for_each(|(out, block)| *out = block.iter().copied().fold(1.0, smaller));
-            }
+            Coverage::Max => self.fold(f32::max, out),
+            Coverage::Min if rows < self.stride && self.outside == Outside::Zero => out.fill(0.0),
+            Coverage::Min => self.fold(f32::min, out),
             _ => {
                 self.flush();
-                let count = (taps.len() * taps.len()) as f64;
+                let count = (self.taps.len() * self.taps.len()) as f64;
                 out.iter_mut().zip(&self.sums).for_each(|(out, sum)| *out = (sum / count) as f32);
             }
         }
     }
-}
 
-/// The larger of two numbers that are no NaN; one instruction, unlike `f32::max`.
-#[inline(always)]
-fn larger(a: f32, b: f32) -> f32 {
-    if a > b { a } else { b }
-}
-
-/// The smaller of two numbers that are no NaN.
-#[inline(always)]
-fn smaller(a: f32, b: f32) -> f32 {
-    if a < b { a } else { b }
+    /// Reduces the columns of each block to one number.
+    #[inline(always)]
+    fn fold(&mut self, pick: impl Fn(f32, f32) -> f32, out: &mut [f32]) {
+        let mut stride = self.stride;
+        // Neighbours in pairs, all blocks at once, for as long as no pair lies in two blocks.
+        while stride.is_multiple_of(2) {
+            let (pairs, _) = self.columns[..stride * out.len()].as_chunks::<2>();
+            self.spare.clear();
+            self.spare.extend(pairs.iter().map(|&[a, b]| pick(a, b)));
+            std::mem::swap(&mut self.columns, &mut self.spare);
+            stride /= 2;
+        }
+        for (out, block) in out.iter_mut().zip(self.columns.chunks_exact(stride)) {
+            *out = block[1..].iter().fold(block[0], |best, &value| pick(best, value));
+        }
+        self.columns.resize(self.stride * out.len(), 0.0);
+    }
 }

@@ -25,18 +25,26 @@ pub fn scatter<U: Element>(layout: &Layout, masks: &[f32], cells: &[u32], out: &
     let places = cells.iter().map(|&cell| layout.place(cell)).collect::<Result<Vec<_>>>()?;
     let mut numbers = vec![U::ZERO; masks.len()];
     U::from_units(masks, &mut numbers);
-    parallel::for_each_piece(out, width, width * size_of::<U>(), |first, out| {
+    // Setting all of the memory at once is faster than going around the cells, unless they are most of it.
+    let at_once = layout.height() * layout.width() * 8 <= height * width;
+    parallel::for_each_share(out, width, |first, out| {
         let rows = first..first + out.len() / width;
-        let mut done = 0;
         let forks = rows.start / height..rows.end.div_ceil(height);
+        let mut done = 0;
+        if at_once {
+            out.fill(U::ZERO);
+            done = out.len();
+        }
         for (fork, &(rect, index)) in places.iter().enumerate().take(forks.end).skip(forks.start) {
             let mask = &numbers[index * layout.height() * layout.width()..];
             for (row, line) in place_rows(rect, fork * height, mask, layout.width()) {
                 if rows.contains(&row) {
                     let start = (row - first) * width + rect.left as usize;
-                    out[done..start].fill(U::ZERO);
-                    done = start + line.len();
-                    out[start..done].copy_from_slice(line);
+                    if !at_once {
+                        out[done..start].fill(U::ZERO);
+                        done = start + line.len();
+                    }
+                    out[start..start + line.len()].copy_from_slice(line);
                 }
             }
         }

@@ -76,9 +76,11 @@ impl<'a> Sheet<'a> {
 
     /// Writes one latent row: what each cell that touches it adds.
     fn write_row(&self, row: u32, out: &mut [f32]) {
-        let full = self.coverage == Coverage::Min && self.rows.covered[row as usize];
-        let neutral = self.columns.covered.iter().map(|&covered| f32::from(u8::from(full && covered)));
-        out.iter_mut().zip(neutral).for_each(|(out, neutral)| *out = neutral);
+        out.fill(0.0);
+        if self.coverage == Coverage::Min && self.rows.covered[row as usize] {
+            let covered = out.iter_mut().zip(&self.columns.covered).filter(|(_, covered)| **covered);
+            covered.for_each(|(out, _)| *out = 1.0);
+        }
         let (height, width) = (self.layout.height(), self.layout.width());
         let first = self.rows.places.partition_point(|&(_, bottom)| bottom <= row);
         for (cell_row, &(top, _)) in
@@ -95,8 +97,9 @@ impl<'a> Sheet<'a> {
     fn combine(&self, mask: &[f32], out: &mut [f32]) {
         let pairs = out.iter_mut().zip(mask);
         match self.coverage {
-            Coverage::Max => pairs.for_each(|(out, &value)| *out = out.max(value)),
             Coverage::Min => pairs.for_each(|(out, &value)| *out = out.min(value)),
+            _ if !self.layout.shared() => out.copy_from_slice(mask),
+            Coverage::Max => pairs.for_each(|(out, &value)| *out = out.max(value)),
             // Shares of one block add up to 1 at most, but their rounded numbers may not.
             _ => pairs.for_each(|(out, &value)| *out = (*out + value).min(1.0)),
         }

@@ -1,5 +1,7 @@
 //! A mask as one bit a pixel: 64 pixels are worked on at once.
 
+use fearless_simd::{Simd, i8x64, mask8x64, prelude::*};
+
 use crate::element::Element;
 
 /// Whether each pixel of one mask is inside; the bits beyond a row's width are 0.
@@ -58,24 +60,27 @@ impl Bits {
     }
 }
 
-/// Packs 64 numbers that are each 0 or 1.
+/// Packs 64 bytes that are each -1 or 0.
 #[inline(always)]
-fn gather(bytes: &[u8; 64]) -> u64 {
-    let (groups, _) = bytes.as_chunks::<8>();
-    // The product brings the lowest bit of byte i to bit 56 + i.
-    let packed = |group: &[u8; 8]| u64::from_le_bytes(*group).wrapping_mul(0x0102_0408_1020_4080) >> 56;
-    groups.iter().enumerate().fold(0, |word, (index, group)| word | packed(group) << (8 * index))
+fn gather(bytes: &[i8; 64]) -> u64 {
+    // What every processor of the platform has is enough, so there is nothing to choose at run time.
+    fearless_simd::dispatch!(fearless_simd::Level::baseline(), simd => gather_with(simd, bytes))
 }
 
-/// Calls `use_bytes(index, bytes)` for every 64 numbers: 1 for those that reach a level, 0 for the others and beyond the
+#[inline(always)]
+fn gather_with<S: Simd>(simd: S, bytes: &[i8; 64]) -> u64 {
+    mask8x64::from_vector(i8x64::from_slice(simd, bytes)).to_bitmask()
+}
+
+/// Calls `use_bytes(index, bytes)` for every 64 numbers: -1 for those that reach a level, 0 for the others and beyond the
 /// end; returns whether all are in range.
 #[inline(always)]
-pub(super) fn compare<T: Element>(row: &[T], level: T::Key, mut use_bytes: impl FnMut(usize, &[u8; 64])) -> bool {
+pub(super) fn compare<T: Element>(row: &[T], level: T::Key, mut use_bytes: impl FnMut(usize, &[i8; 64])) -> bool {
     let mut bad = false;
     let mut one = |index: usize, chunk: &[T; 64], len: usize| {
-        let mut bytes = [0_u8; 64];
+        let mut bytes = [0_i8; 64];
         for (byte, value) in bytes.iter_mut().zip(chunk) {
-            *byte = u8::from(value.key() >= level);
+            *byte = -i8::from(value.key() >= level);
         }
         bad |= chunk.iter().fold(false, |bad, value| bad | !value.is_unit());
         bytes[len..].fill(0);
@@ -96,7 +101,12 @@ pub(super) fn compare<T: Element>(row: &[T], level: T::Key, mut use_bytes: impl 
 /// Packs whether numbers reach a level; returns whether all are in range.
 #[inline(always)]
 pub(super) fn pack<T: Element>(row: &[T], level: T::Key, words: &mut [u64]) -> bool {
-    compare(row, level, |index, bytes| words[index] = gather(bytes))
+    compare(
+        row,
+        level,
+        #[inline(always)]
+        |index, bytes| words[index] = gather(bytes),
+    )
 }
 
 /// What 8 bits are as numbers.
@@ -119,16 +129,23 @@ impl<U: Element> Spread<U> {
 /// Writes 1 for each bit that is set, 0 for the others.
 #[inline(always)]
 pub(super) fn unpack<U: Element>(words: &[u64], out: &mut [U]) {
-    for (word, out) in words.iter().zip(out.chunks_mut(64)) {
-        match *word {
-            0 => out.fill(U::ZERO),
-            u64::MAX => out.fill(U::ONE),
-            word => {
-                for (byte, out) in word.to_le_bytes().into_iter().zip(out.chunks_mut(8)) {
-                    out.copy_from_slice(&Spread::<U>::TABLE[usize::from(byte)][..out.len()]);
-                }
-            }
+    let (chunks, rest) = out.as_chunks_mut::<64>();
+    for (&word, out) in words.iter().zip(&mut *chunks) {
+        match word {
+            0 => *out = [U::ZERO; 64],
+            u64::MAX => *out = [U::ONE; 64],
+            word => spread(word, out),
         }
+    }
+    if let Some(&word) = words.get(chunks.len()) {
+        spread(word, rest);
+    }
+}
+
+#[inline(always)]
+fn spread<U: Element>(word: u64, out: &mut [U]) {
+    for (byte, out) in word.to_le_bytes().into_iter().zip(out.chunks_mut(8)) {
+        out.copy_from_slice(&Spread::<U>::TABLE[usize::from(byte)][..out.len()]);
     }
 }
 

@@ -9,7 +9,11 @@ use std::ops::Range;
 use super::bits::{Bits, unpack};
 use super::envelope::Envelope;
 use super::near;
+use crate::parallel;
 use crate::simd::vectorized;
+
+/// Rows that [`within`] looks at together.
+const BAND: usize = 128;
 
 /// The pixels that distances are measured to.
 #[derive(Debug, Clone, Copy)]
@@ -74,9 +78,37 @@ impl Distances {
                 #[inline(always)]
                 || near::distances(vertical.row(index), vertical.reach, squares, out),
             ),
-            Self::Far(vertical, envelope) => envelope.distances(vertical.row(index), vertical.reach, out),
+            Self::Far(vertical, envelope) => {
+                let most = (vertical.reach as u64).pow(2);
+                envelope.squares(&vertical.row(index)[..out.len()], vertical.reach, |column, squared| {
+                    out[column] = squared.min(most) as f32;
+                });
+                out.iter_mut().for_each(|out| *out = out.sqrt());
+            }
         }
     }
+}
+
+/// The pixels within a distance of a target, its square given; for distances of any length.
+pub(super) fn within(targets: Targets<'_>, squared: u64) -> Bits {
+    let Targets { bits, .. } = targets;
+    let mut out = Bits::new(bits.height, bits.width);
+    let (stride, reach) = (bits.stride.max(1), squared.isqrt() as usize + 1);
+    parallel::for_each_costly_chunk(&mut out.words, stride * BAND, BAND * bits.width * 32, |index, words| {
+        let rows = index * BAND..index * BAND + words.len() / stride;
+        let vertical = vectorized(
+            #[inline(always)]
+            || Vertical::<u32>::new(targets, reach, rows),
+        );
+        let mut envelope = Envelope::new();
+        for (row, words) in words.chunks_exact_mut(stride).enumerate() {
+            let vertical = &vertical.row(row)[..bits.width];
+            envelope.squares(vertical, reach, |column, distance| {
+                words[column / 64] |= u64::from(distance <= squared) << (column % 64);
+            });
+        }
+    });
+    out
 }
 
 /// A whole number that counts rows.

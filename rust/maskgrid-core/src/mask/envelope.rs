@@ -1,24 +1,40 @@
 //! Distances along a row for any reach, in linear time.
 
+use std::ops::Range;
+
 /// The lower envelope of the parabolas that stand on the columns of a row (Felzenszwalb and Huttenlocher, *Distance
-/// transforms of sampled functions*, 2012).
-///
-/// All squares are whole numbers far below 2^53, so f64 holds them exactly; where two parabolas meet is rounded, but
-/// only where they differ by less than any two whole numbers do.
+/// transforms of sampled functions*, 2012), in whole numbers.
 #[derive(Debug)]
 pub(super) struct Envelope {
     /// The parabolas that are lowest somewhere, from left to right.
     hull: Vec<Parabola>,
 }
 
+/// `(x - column)^2 + height`.
 #[derive(Debug, Clone, Copy)]
 struct Parabola {
-    /// The column that it stands on.
-    column: f64,
-    /// The square of the column's own distance.
-    height: f64,
-    /// Where it begins to be the lowest.
-    from: f64,
+    column: i64,
+    height: i64,
+    /// `height + column^2`: without `x^2`, which all have in common, parabolas are lines.
+    constant: i64,
+}
+
+impl Parabola {
+    fn new(column: usize, steps: u32) -> Self {
+        let (column, height) = (column as i64, i64::from(steps).pow(2));
+        Self { column, height, constant: height + column * column }
+    }
+
+    fn at(&self, column: i64) -> i64 {
+        (column - self.column).pow(2) + self.height
+    }
+
+    /// Whether it is nowhere lower than both its neighbours.
+    fn is_hidden(&self, left: &Self, right: &Self) -> bool {
+        // It begins to be lower than the left one no earlier than the right one gets lower than it.
+        (self.constant - left.constant) * (right.column - self.column)
+            >= (right.constant - self.constant) * (self.column - left.column)
+    }
 }
 
 impl Envelope {
@@ -27,48 +43,46 @@ impl Envelope {
         Self { hull: Vec::new() }
     }
 
-    /// Writes the distances in a row whose distances down the columns are known; `reach` is none.
-    pub(super) fn distances(&mut self, vertical: &[u32], reach: usize, out: &mut [f32]) {
-        self.build(vertical, reach);
-        let mut parabolas = self.hull.iter().copied();
-        let Some(mut lowest) = parabolas.next() else {
-            out.fill(reach as f32);
-            return;
-        };
-        let mut next = parabolas.next();
-        for (column, out) in out.iter_mut().enumerate() {
-            let column = column as f64;
-            while let Some(parabola) = next.filter(|parabola| parabola.from <= column) {
-                lowest = parabola;
-                next = parabolas.next();
-            }
-            let aside = column - lowest.column;
-            *out = (aside * aside + lowest.height).sqrt().min(reach as f64) as f32;
+    /// Calls `each(column, squared distance)` for all columns of a row whose distances down the columns are known. A
+    /// distance of `reach` down a column is none; squares from that of `reach` on are only given as such.
+    pub(super) fn squares(&mut self, vertical: &[u32], reach: usize, mut each: impl FnMut(usize, u64)) {
+        let mut start = 0;
+        // Targets shield what lies on one side of them from what lies on the other.
+        for gap in vertical.split_inclusive(|&steps| steps == 0) {
+            let (before, end) = (start.max(1) - 1, start + gap.len());
+            self.build(before, &vertical[before..end], reach);
+            self.lowest(start..end, reach, &mut each);
+            start = end;
         }
     }
 
-    fn build(&mut self, vertical: &[u32], reach: usize) {
+    /// Makes the envelope of columns from `first` on.
+    fn build(&mut self, first: usize, vertical: &[u32], reach: usize) {
         self.hull.clear();
-        for (column, &steps) in vertical.iter().enumerate().filter(|&(_, &steps)| (steps as usize) < reach) {
-            let mut parabola = Parabola { column: column as f64, height: f64::from(steps).powi(2), from: 0.0 };
-            while let Some(last) = self.hull.last() {
-                parabola.from = meet(last, &parabola);
-                if parabola.from > last.from {
-                    break;
-                }
+        for (column, &steps) in (first..).zip(vertical).filter(|&(_, &steps)| (steps as usize) < reach) {
+            let parabola = Parabola::new(column, steps);
+            while let [.., left, last] = &self.hull[..]
+                && last.is_hidden(left, &parabola)
+            {
                 self.hull.pop();
-            }
-            if self.hull.is_empty() {
-                parabola.from = f64::NEG_INFINITY;
             }
             self.hull.push(parabola);
         }
     }
-}
 
-/// The column from which on the right one of two parabolas is lower.
-#[inline(always)]
-fn meet(left: &Parabola, right: &Parabola) -> f64 {
-    let rise = right.height - left.height + (right.column - left.column) * (right.column + left.column);
-    rise / (2.0 * (right.column - left.column))
+    /// Calls `each` for some columns.
+    fn lowest(&self, columns: Range<usize>, reach: usize, each: &mut impl FnMut(usize, u64)) {
+        let [lowest, rest @ ..] = &self.hull[..] else {
+            return columns.for_each(|column| each(column, (reach as u64).pow(2)));
+        };
+        let (mut lowest, mut rest) = (lowest, rest.iter().peekable());
+        for column in columns {
+            let mut squared = lowest.at(column as i64);
+            while let Some(next) = rest.next_if(|next| next.at(column as i64) <= squared) {
+                lowest = next;
+                squared = next.at(column as i64);
+            }
+            each(column, squared as u64);
+        }
+    }
 }

@@ -75,7 +75,7 @@ impl Ramp {
 
     fn write<U: Element>(self, bits: &Bits, out: &mut [U]) {
         let width = bits.width;
-        let band = (2 * self.reach).clamp(32, 256).min(bits.height);
+        let band = if self.reach <= near::MOST { 32 } else { 128 };
         let cost = width * band * (16 + self.reach.min(near::MOST));
         parallel::for_each_costly_chunk(out, band * width, cost, |index, out| {
             let rows = index * band..index * band + out.len() / width;
@@ -94,21 +94,37 @@ impl Ramp {
         });
     }
 
-    /// Writes a row of the ramp; distances that the placement does not need are 0.
+    /// Writes a row of the ramp; distances that the placement does not need are not read.
     #[inline(always)]
     fn write_row<U: Element>(self, to_outside: &[f32], to_inside: &[f32], out: &mut [U]) {
-        let mut values = [0.0; SEGMENT];
-        let distances = to_outside.chunks(SEGMENT).zip(to_inside.chunks(SEGMENT));
-        for ((outside, inside), out) in distances.zip(out.chunks_mut(SEGMENT)) {
-            for ((value, &outside), &inside) in values.iter_mut().zip(outside).zip(inside) {
-                let (base, signed) = match self.placement {
-                    Placement::Inside => (0.0, outside - 0.5),
-                    Placement::Outside => (1.0, 0.5 - inside),
-                    Placement::Centred => (0.5, if inside == 0.0 { outside - 0.5 } else { 0.5 - inside }),
-                };
-                *value = (base + signed / self.width).clamp(0.0, 1.0);
+        let segments = to_outside.chunks(SEGMENT).zip(to_inside.chunks(SEGMENT)).zip(out.chunks_mut(SEGMENT));
+        for ((outside, inside), out) in segments {
+            match self.placement {
+                Placement::Inside => self.write_segment(0.0, outside, out, |depth| depth - 0.5),
+                Placement::Outside => self.write_segment(1.0, inside, out, |height| 0.5 - height),
+                Placement::Centred => {
+                    let mut signed = [0.0; SEGMENT];
+                    for ((signed, outside), inside) in signed.iter_mut().zip(outside).zip(inside) {
+                        // One of them is 0, so this is the one or minus the other.
+                        *signed = outside - inside;
+                    }
+                    let signed = &signed[..out.len()];
+                    self.write_segment(0.5, signed, out, |signed| signed - 0.5_f32.copysign(signed));
+                }
             }
-            U::from_units(&values, out);
         }
+    }
+
+    /// Writes some pixels of the ramp; `from_edge` makes a distance from the edge of what is in `distances`.
+    #[inline(always)]
+    fn write_segment<U: Element>(self, base: f32, distances: &[f32], out: &mut [U], from_edge: impl Fn(f32) -> f32) {
+        let value = |distance: f32| (base + from_edge(distance) / self.width).clamp(0.0, 1.0);
+        let first = distances[0];
+        if distances.iter().fold(true, |alike, &distance| alike & (distance == first)) {
+            return out.fill(U::from_unit(value(first)));
+        }
+        let mut values = [0.0; SEGMENT];
+        values.iter_mut().zip(distances).for_each(|(out, &distance)| *out = value(distance));
+        U::from_units(&values, out);
     }
 }

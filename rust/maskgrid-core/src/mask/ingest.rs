@@ -78,33 +78,26 @@ pub(super) fn for_each_mask<T: Element, U: Element>(
     parallel::try_for_each_chunk(out, size, size * size_of::<T>(), work)
 }
 
-/// Calls `work(pixels, out row)` for each row of one mask, compiled for the processor and in parallel where that pays;
-/// `work` returns whether all values are in range.
+/// Calls `work(pixels, out row)` for each row of one mask, in parallel where that pays; `work` returns whether all
+/// values are in range.
 ///
 /// # Errors
 /// When a value is outside 0..=1.
-#[inline(always)]
 pub(super) fn map_rows<T: Element, U: Send>(
     mask: View<'_, T, 3>,
     index: usize,
     out: &mut [U],
-    work: impl Fn(&[T], &mut [U]) -> bool + Sync + Send,
+    work: &(dyn Fn(&[T], &mut [U]) -> bool + Sync),
 ) -> Result<()> {
     let [_, height, width] = mask.shape();
     let (bad, len) = (AtomicBool::new(false), out.len().checked_div(height).unwrap_or(0).max(1));
     parallel::for_each_piece(out, len, width * size_of::<T>() + len * size_of::<U>(), |first, out| {
         let rows = first..first + out.len() / len;
-        let fine = vectorized(
-            #[inline(always)]
-            || {
-                let mut fine = true;
-                for_each_row(mask, index, rows, |row, pixels| {
-                    fine &= work(pixels, &mut out[(row - first) * len..][..len]);
-                });
-                fine
-            },
-        );
-        bad.fetch_or(!fine, Ordering::Relaxed);
+        for_each_row(mask, index, rows, |row, pixels| {
+            if !work(pixels, &mut out[(row - first) * len..][..len]) {
+                bad.store(true, Ordering::Relaxed);
+            }
+        });
     });
     if bad.into_inner() { Err(first_bad(mask, index..index + 1)) } else { Ok(()) }
 }
@@ -116,13 +109,12 @@ pub(super) fn map_rows<T: Element, U: Send>(
 pub(super) fn inside<T: Element>(mask: View<'_, T, 3>, index: usize, level: T::Key) -> Result<Bits> {
     let [_, height, width] = mask.shape();
     let mut bits = Bits::new(height, width);
-    map_rows(
-        mask,
-        index,
-        &mut bits.words,
-        #[inline(always)]
-        |pixels, words| pack(pixels, level, words),
-    )?;
+    map_rows(mask, index, &mut bits.words, &|pixels, words| {
+        vectorized(
+            #[inline(always)]
+            || pack(pixels, level, words),
+        )
+    })?;
     Ok(bits)
 }
 
