@@ -131,6 +131,15 @@ def test_leftover_noise_is_everywhere(table: NoiseTable, fork_at: int, seeds: st
         assert not torch.equal(fork[..., cell], around[..., cell])
 
 
+def test_the_surroundings_of_ddim_have_other_noise() -> None:
+    """As in ComfyUI: the run starts from the noise of its seed, the surroundings have that of seed + 1."""
+    run = {"table": SD, "steps": 6, "mode": "fork", "end_at_step": 3, "seed": 5, "sampler": "ddim"}
+    forks = sample_forks(Network(), LATENTS, MASKS, **LEFTOVER, **run)
+    noise = torch.randn(LATENTS.shape, generator=torch.Generator().manual_seed(6))
+    kept = MASKS.batch()[0, 0] == 0
+    assert torch.equal(forks[0][..., kept], SD.noised(LATENTS, noise, forks.sigma)[..., kept])
+
+
 def test_compat_leaves_a_noisy_cell_in_clean_surroundings() -> None:
     run = {"table": SD, "steps": 6, "end_at_step": 3, "mode": "sample", "compat": True}
     forks = sample_forks(Network(), LATENTS, MASKS, **LEFTOVER, **run)
