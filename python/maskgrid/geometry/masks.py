@@ -9,9 +9,9 @@ A result has the mask's dtype and the shape (H, W) or (N, H, W). It is a tensor 
 tensor, else a numpy array; or it is `out`, which may have any of the dtypes and any strides, and may be
 pinned, but must be host memory apart from the mask (for a tensor on a device: a tensor on that device).
 
-A pixel is *inside* where its value is at least `level`, which is rounded to the mask's dtype first. Distances
-are Euclidean, between pixel centres, in pixels. What lies beyond the border is unknown: it neither grows in
-nor eats away.
+A pixel is *inside* where its value, read as float32, is at least `level`, rounded to float32. Distances are
+Euclidean, between pixel centres, in pixels. What lies beyond the border is unknown: it neither grows in nor
+eats away.
 
 All functions raise
 

@@ -100,7 +100,7 @@ macro_rules! truth_element {
 
             #[inline]
             fn level_key(level: f64) -> u8 {
-                u8::from(level > 0.0)
+                u8::from(level as f32 > 0.0)
             }
         }
     };
@@ -279,7 +279,7 @@ float_element!(f64);
 mod tests {
     use super::*;
 
-    const LEVELS: [f64; 9] = [0.0, 1e-30, 1e-7, 0.1, 0.3, 0.5, 0.7, 0.9995, 1.0];
+    const LEVELS: [f64; 10] = [0.0, 1e-60, 1e-30, 1e-7, 0.1, 0.3, 0.5, 0.7, 0.9995, 1.0];
 
     /// Every number of a 16-bit type: what is in range, its value, and its order.
     fn check_half<T: Element<Key = i16>>(from_bits: impl Fn(u16) -> T, to_f32: impl Fn(T) -> f32) {
@@ -330,6 +330,7 @@ mod tests {
             }
             assert!((level as f32).key() >= f32::level_key(level));
             assert!(level.key() >= f64::level_key(level));
+            assert_eq!(Flag(0).key() >= Flag::level_key(level), 0.0 >= level as f32);
         }
         assert_eq!(u8::level_key(0.5), 128);
         assert!(Flag(7).key() >= Flag::level_key(1.0) && Flag(0).key() < Flag::level_key(0.1));
