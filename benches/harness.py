@@ -19,6 +19,9 @@ from pathlib import Path
 SAMPLE = 0.01
 """Seconds that one sample lasts at least; quick calls are repeated to fill it."""
 
+PAUSE = 0.003
+"""Seconds between samples: idle threads of a pool spin for a while, which would slow the next way."""
+
 
 @dataclass(frozen=True)
 class Way:
@@ -79,6 +82,7 @@ def compare(ways: Sequence[Way], *, budget: float = 1.5, most: int = 15) -> list
     samples: list[list[float]] = [[] for _ in ways]
     for _ in range(rounds):
         for index in quick:
+            time.sleep(PAUSE)
             samples[index].append(_seconds(ways[index].run, repeats[index]))
     return [
         Timing(way, statistics.median(taken or [seconds]) * way.scale, peak)
@@ -197,19 +201,21 @@ class Report:
         padded += [cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True)]
         return "| " + " | ".join(padded) + " |"
 
-    def ways(self, timings: Sequence[Timing], *, copy: Timing | None = None) -> None:
+    def ways(self, timings: Sequence[Timing], *, copy: Timing | None = None, traffic: float = 1.0) -> None:
         """Adds a table of ways: time, peak memory, share of a copy, and how many times as fast the first is.
 
         Args:
             timings: What was measured; the first is ours.
             copy: A copy or fill of the bytes that the job has to write; its time over a way's is the share.
+            traffic: What the job has to move, in what the copy moves.
         """
         ours = timings[0]
         columns = ["", "time", "peak memory", *(["share of a copy"] if copy else []), f"{ours.name} is"]
         rows = []
         for timing in timings:
             name = timing.name + (f" ({timing.way.note})" if timing.way.note else "")
-            share = [f"{copy.seconds / timing.seconds:.0%}"] if copy else []
+            counts = 1.0 if timing is copy else traffic
+            share = [f"{counts * copy.seconds / timing.seconds:.0%}"] if copy else []
             factor = "" if timing is ours else f"{times(timing.seconds / ours.seconds)} as fast"
             rows.append([name, duration(timing.seconds), megabytes(timing.peak), *share, factor])
         self.table(columns, rows)

@@ -44,7 +44,7 @@ def canvases(axes: Axes, results: Sequence[Result]) -> None:
     """Share of a copy's speed, a group of bars for each job."""
     for at, result in enumerate(results):
         for step, timing in enumerate(result.timings):
-            share = result.copy.seconds / timing.seconds
+            share = result.traffic * result.copy.seconds / timing.seconds
             left = at + (step - (len(result.timings) - 1) / 2) * 0.17
             axes.bar(left, share, 0.16, color="C0" if step == 0 else "lightgrey", edgecolor="grey")
             axes.text(left, 0.02, timing.name, rotation=90, ha="center", va="bottom", fontsize=6)

@@ -46,7 +46,7 @@ def calls(report: Report, *, budget: float) -> None:
 
 def imports(report: Report, *, rounds: int) -> None:
     """Fresh processes that import maskgrid, beside numpy and torch."""
-    modules = ("maskgrid", "numpy", "maskgrid.masks", "torch")
+    modules = ("maskgrid", "numpy", "torch")
     samples: dict[str, list[float]] = {module: [] for module in modules}
     loads: dict[str, str] = {}
     for _ in range(rounds):
