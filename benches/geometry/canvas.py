@@ -241,8 +241,8 @@ def run(report: Report, *, quick: bool) -> list[Result]:
     report.heading(f"Canvas operations, {side} x {side} x 3 of uint8 ({sheet.out.nbytes / 1e6:.0f} MB)")
     report.say(
         f"8x8 cells of {sheet.pixels} px. All write into memory of the caller's unless they can't; "
-        "the copy is as large as the result, the faster one of numpy and torch. Pasting all cells has to move "
-        "half as many bytes again as a copy; its share counts them."
+        "the copy is as large as the result, the faster one of numpy and torch. Pasting all cells has to "
+        "move half as many bytes again as a copy; its share counts them."
     )
     results = []
     for make in JOBS:
