@@ -177,8 +177,9 @@ def test_cells_of_a_tensor_are_seen_without_a_copy(channels: str) -> None:
 
 @CHANNELS
 def test_split_is_a_view_where_cells_can_be_numbered(channels: str) -> None:
-    for rows, columns in [(1, 3), (4, 1), (1, 1)]:
-        grid = Grid(rows, columns, cell=(4, 5), gap=1, margin=2)
+    grids = [Grid(rows, columns, cell=(4, 5), gap=1, margin=2) for rows, columns in [(1, 3), (4, 1), (1, 1)]]
+    # The last cell of a line is followed by the first of the next.
+    for grid in [*grids, Grid(3, 2, cell=(1, 4))]:
         sheet = values(shape_of(grid.canvas, channels))
         for given in (sheet, torch.from_numpy(sheet)):
             cells = canvas.split(given, grid, channels=channels, copy=False)
