@@ -176,6 +176,34 @@ def test_small_work_starts_no_threads() -> None:
 
 
 @linux
+def test_no_size_starts_more_threads_than_were_asked_for() -> None:
+    # A pool that the core made for itself would have one for each processor, and would not survive a fork.
+    code = (
+        "import os, numpy as np, maskgrid\n"
+        "from maskgrid import masks\n"
+        "from maskgrid.geometry import coverage\n"
+        "threads = lambda: len(os.listdir('/proc/self/task'))\n"
+        "maskgrid.set_num_threads(1)\n"
+        "before = threads()\n"
+        "for dtype in ('bool', 'uint8', 'float64'):\n"
+        "    for side in range(32, 900, 61):\n"
+        "        mask = np.eye(side, dtype=dtype)\n"
+        "        for radius in (0, 2, 40):\n"
+        "            masks.grow(mask, radius)\n"
+        "            masks.feather(mask, radius, where='centred')\n"
+        "        for call in (masks.threshold, masks.invert, masks.fill_holes, masks.bounding_box):\n"
+        "            call(mask)\n"
+        "        for stride in (1, 5, 8):\n"
+        "            grid = maskgrid.Grid(3, 3, cell=side, gap=1, stride=stride)\n"
+        "            found, layout, _ = coverage.cell_masks(mask, grid)\n"
+        "            coverage.sheet_mask(mask, grid)\n"
+        "            coverage.scatter(found, layout, grid, range(9))\n"
+        "print(threads() - before)\n"
+    )
+    assert run(code) == "1"
+
+
+@linux
 def test_work_goes_on_in_forked_processes() -> None:
     code = (
         "import os, numpy as np, maskgrid\n"

@@ -9,9 +9,7 @@ use crate::errors::{InvalidBufferError, to_py};
 use crate::extent::Dtype;
 use crate::geometry::PyGrid;
 use crate::masks::{by_element, stacked, write_units};
-
-/// What copying moves on one thread.
-const BYTES_PER_NS: usize = 8;
+use crate::threads::BYTES_PER_NS;
 
 const COVERAGES: [(&str, Coverage); 5] = [
     ("center", Coverage::Center),
@@ -95,6 +93,13 @@ impl PyLayout {
     }
 }
 
+/// About how many nanoseconds it takes on one thread to read the blocks of all latent masks.
+fn work(layout: &Layout, mask: &Array<'_>) -> usize {
+    let stride = layout.grid().stride() as usize;
+    let pixels = layout.len().saturating_mul(stride * stride);
+    pixels.saturating_mul(usize::from(mask.dtype().bytes)) / BYTES_PER_NS
+}
+
 /// The distinct latent masks of single cells; returns for each mask given whether it has a pixel above 0.
 #[pyfunction]
 #[pyo3(signature = (grid, mask, coverage, out, /))]
@@ -109,11 +114,11 @@ pub(crate) fn cell_masks(
     let array = Array::borrow(mask, "the mask")?;
     let out = Output::borrow(out, "out", &[&array])?;
     out.expect_dtype(Dtype::FLOAT32)?;
-    let work = array.len();
     by_element!(array.name(), array.dtype(), T => {
         let view = stacked::<T>(&array)?;
         let layout = Layout::new(&grid.0, view.shape()[0]).map_err(to_py)?;
         out.expect_shape(&[layout.count(), layout.height(), layout.width()])?;
+        let work = work(&layout, &array);
         out.write::<f32, _>(py, work, |out| coverage::cell_masks(&grid.0, view, coverage, out))
     })
 }
@@ -133,9 +138,9 @@ pub(crate) fn sheet_mask(
     let out = Output::borrow(out, "out", &[&array])?;
     let latent = grid.0.latent_size();
     out.expect_shape(&[latent.height as usize, latent.width as usize])?;
-    let work = array.len() + out.bytes();
     by_element!(array.name(), array.dtype(), T => {
         let view = stacked::<T>(&array)?;
+        let work = work(&Layout::new(&grid.0, view.shape()[0]).map_err(to_py)?, &array) + out.bytes() / BYTES_PER_NS;
         write_units(py, out, work, |out| coverage::sheet(&grid.0, view, coverage, out))
     })
 }

@@ -13,7 +13,7 @@ use crate::buffer::{Array, Item, Output};
 use crate::errors::{InvalidTypeError, InvalidValueError};
 use crate::extent::{Axis, Dtype, tuple};
 use crate::geometry::PyRect;
-use crate::threads;
+use crate::threads::{self, BYTES_PER_NS};
 
 /// Evaluates `$body` with `$T` standing for the type of a mask's numbers.
 macro_rules! by_element {
@@ -38,10 +38,6 @@ macro_rules! by_element {
     }};
 }
 pub(crate) use by_element;
-
-/// About how many nanoseconds a pixel takes, on one thread.
-const POINTWISE: usize = 2;
-const DISTANCE: usize = 10;
 
 pub(crate) fn no_mask_dtype(name: &str, dtype: Dtype) -> PyErr {
     InvalidTypeError::new_err(format!(
@@ -102,12 +98,18 @@ fn store(py: Python<'_>, out: Output<'_>, units: &[f32]) -> PyResult<()> {
     }))
 }
 
+/// About how many nanoseconds an operation takes on one thread that reads, writes, and needs `per_pixel` besides.
+fn work(mask: &Array<'_>, out: &Output<'_>, per_pixel: f64) -> usize {
+    let copying = (mask.bytes() + out.bytes()) / BYTES_PER_NS;
+    copying.saturating_add((mask.len() as f64 * per_pixel) as usize)
+}
+
 /// Runs an operation of the core from `$mask` into `$out`, whatever their types.
 macro_rules! operate {
-    ($py:expr, $mask:expr, $out:expr, $cost:expr, |$view:ident, $slice:ident| $call:expr) => {{
+    ($py:expr, $mask:expr, $out:expr, $per_pixel:expr, |$view:ident, $slice:ident| $call:expr) => {{
         let array = Array::borrow($mask, "the mask")?;
         let out = output($out, &array)?;
-        let work = array.len().saturating_mul($cost);
+        let work = work(&array, &out, $per_pixel);
         by_element!(array.name(), array.dtype(), T => {
             let $view = stacked::<T>(&array)?;
             if out.dtype() == array.dtype() {
@@ -129,14 +131,14 @@ pub(crate) fn threshold(
     level: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
     let level = number(level, "level")?;
-    operate!(py, mask, out, POINTWISE, |view, out| mask::threshold(view, level, out))
+    operate!(py, mask, out, 0.0, |view, out| mask::threshold(view, level, out))
 }
 
 /// One minus the value.
 #[pyfunction]
 #[pyo3(signature = (mask, out, /))]
 pub(crate) fn invert(py: Python<'_>, mask: &Bound<'_, PyAny>, out: &Bound<'_, PyAny>) -> PyResult<()> {
-    operate!(py, mask, out, POINTWISE, |view, out| mask::invert(view, out))
+    operate!(py, mask, out, 0.0, |view, out| mask::invert(view, out))
 }
 
 /// One where an inside pixel lies within `radius`.
@@ -150,7 +152,7 @@ pub(crate) fn grow(
     level: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
     let (radius, level) = (number(radius, "radius")?, number(level, "level")?);
-    operate!(py, mask, out, DISTANCE, |view, out| mask::grow(view, radius, level, out))
+    operate!(py, mask, out, (2.0 + radius) / 128.0, |view, out| mask::grow(view, radius, level, out))
 }
 
 /// The complement of the grown complement.
@@ -164,7 +166,7 @@ pub(crate) fn shrink(
     level: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
     let (radius, level) = (number(radius, "radius")?, number(level, "level")?);
-    operate!(py, mask, out, DISTANCE, |view, out| mask::shrink(view, radius, level, out))
+    operate!(py, mask, out, (2.0 + radius) / 128.0, |view, out| mask::shrink(view, radius, level, out))
 }
 
 /// A ramp from 0 to 1 over `width` pixels across the edge.
@@ -181,7 +183,9 @@ pub(crate) fn feather(
     let placements = [("inside", Placement::Inside), ("outside", Placement::Outside), ("centred", Placement::Centred)];
     let placement = choice(r#where, "where", &placements)?;
     let (width, level) = (number(width, "width")?, number(level, "level")?);
-    operate!(py, mask, out, DISTANCE, |view, out| mask::feather(view, width, placement, level, out))
+    operate!(py, mask, out, (18.0 + width.min(200.0)) / 8.0, |view, out| mask::feather(
+        view, width, placement, level, out
+    ))
 }
 
 /// What is not inside and has no way to the border becomes inside.
@@ -194,7 +198,7 @@ pub(crate) fn fill_holes(
     level: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
     let level = number(level, "level")?;
-    operate!(py, mask, out, DISTANCE, |view, out| mask::fill_holes(view, level, out))
+    operate!(py, mask, out, 1.0, |view, out| mask::fill_holes(view, level, out))
 }
 
 /// The rectangle around all inside pixels of each mask.
@@ -207,7 +211,7 @@ pub(crate) fn bounding_boxes(
 ) -> PyResult<Vec<PyRect>> {
     let level = number(level, "level")?;
     let array = Array::borrow(mask, "the mask")?;
-    let work = array.len().saturating_mul(POINTWISE);
+    let work = array.bytes() / BYTES_PER_NS;
     let boxes = by_element!(array.name(), array.dtype(), T => {
         let view = stacked::<T>(&array)?;
         threads::run(py, work, || mask::bounding_boxes(view, level))

@@ -11,8 +11,11 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use crate::arguments::whole;
 use crate::errors::{InvalidValueError, to_py};
 
-/// Work below this (about nanoseconds on one thread) is done at once: letting others run would cost more.
+/// Work below this (about nanoseconds on one thread) is done at once: letting others run would cost more. It is less
+/// than what the core shares out, so that the core never makes a pool of its own, which would not survive a fork.
 const SMALL: usize = 50_000;
+/// What copying moves on one thread, about.
+pub(crate) const BYTES_PER_NS: usize = 8;
 /// The most threads that can be asked for.
 const MOST: u32 = 1024;
 
