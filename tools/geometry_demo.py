@@ -18,7 +18,7 @@ from maskgrid import ForkPlan, Grid, canvas, masks
 
 ROWS, COLUMNS, CELL, STRIDE = 3, 4, 64, 8
 SCALE = 3
-WINDOW = (255, 60, 60)
+SHOWN = {0: (255, 60, 60), 5: (255, 220, 60), 11: (80, 200, 255)}
 
 
 def sheet(mood: int, seed: int) -> np.ndarray:
@@ -34,17 +34,18 @@ def drawn_stencil() -> np.ndarray:
     """A rough stroke over eyes and mouth, (CELL, CELL) uint8."""
     image = Image.new("L", (CELL, CELL))
     pen = ImageDraw.Draw(image)
-    pen.ellipse((18, 27, 46, 38), fill=255)
+    pen.ellipse((18, 23, 46, 38), fill=255)
     pen.ellipse((21, 40, 43, 55), fill=255)
     return np.asarray(image)
 
 
 def with_windows(image: np.ndarray, plan: ForkPlan) -> Image.Image:
-    """The sheet with the window of every fork drawn over it."""
+    """The sheet with the windows of some forks drawn over it."""
     picture = Image.fromarray(image)
     pen = ImageDraw.Draw(picture)
-    for top, left, bottom, right in plan.windows * STRIDE:
-        pen.rectangle((left, top, right - 1, bottom - 1), outline=WINDOW)
+    for index, colour in SHOWN.items():
+        top, left, bottom, right = (int(edge) * STRIDE for edge in plan.windows[index])
+        pen.rectangle((left, top, right - 1, bottom - 1), outline=colour, width=2)
     return picture
 
 
