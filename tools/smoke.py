@@ -22,9 +22,8 @@ def prepare() -> None:
     plan = ForkPlan(grid, soft, halo=1)
     into = np.full((12, 1, 24, 32), np.nan, np.float32)
     plan.noise_masks(out=into)
-    assert (
-        into[5, 0, 12, 12] == 1 and into[5].sum() == into[0].sum() and np.count_nonzero(into[5, 0, :8]) == 0
-    )
+    assert into[5, 0, 12, 12] == 1
+    assert np.count_nonzero(into[5]) == np.count_nonzero(into[5, 0, 8:16, 8:16]) > 0
     assert pickle.loads(pickle.dumps(plan)) == plan
 
     sheet = np.random.default_rng(0).integers(0, 256, (192, 256, 3), np.uint8)
