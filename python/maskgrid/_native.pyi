@@ -7,6 +7,33 @@ protocol or `__dlpack__`, and DLPack capsules, in host memory.
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, Literal, SupportsFloat, SupportsIndex, TypeAlias, final, overload
 
+__all__ = [
+    "Grid",
+    "Layout",
+    "Plan",
+    "Rect",
+    "Size",
+    "__version__",
+    "bounding_boxes",
+    "cell_masks",
+    "describe",
+    "feather",
+    "fill_holes",
+    "grow",
+    "invert",
+    "join",
+    "merge",
+    "num_threads",
+    "paste",
+    "scatter",
+    "set_num_threads",
+    "sheet_mask",
+    "shrink",
+    "split",
+    "threshold",
+    "tile",
+]
+
 __version__: Final[str]
 
 _Pair: TypeAlias = SupportsIndex | Sequence[SupportsIndex] | Size
