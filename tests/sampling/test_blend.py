@@ -129,6 +129,10 @@ def test_patches_of_a_grid_lie_on_a_lattice_also_when_its_cells_are_uneven() -> 
         assert patches.size[1] * columns <= size[1] * 1.3
 
 
+def test_a_lattice_is_not_bought_with_much_larger_patches() -> None:
+    assert cell_masks(12, 12, (128, 128), kind="full").patches.size == (11, 11)
+
+
 @given(masks=grids())
 def test_masks_come_back_as_they_were_given(masks: ForkMasks) -> None:
     dense_masks = masks.batch()

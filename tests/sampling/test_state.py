@@ -119,7 +119,7 @@ def test_another_process_can_go_on(sampler: str, tmp_path: Path) -> None:
 def test_leftover_noise_is_everywhere(table: NoiseTable, fork_at: int, seeds: str) -> None:
     """Around its cell a noisy fork is the clean sheet noised to the same sigma, with the fork's own noise."""
     run = {"table": table, "steps": 6, "fork_at": fork_at, "end_at_step": 3, "seed": 5, "fork_seeds": seeds}
-    forks = sample_forks(Network(), LATENTS, MASKS, **LEFTOVER, **run)
+    forks = sample_forks(Network(), LATENTS, MASKS, micro_batch=1, **LEFTOVER, **run)
     assert forks.sigma > 0
     for n, (fork, (top, left, bottom, right)) in enumerate(zip(forks, MASKS.writes.tolist(), strict=True)):
         seed = 5 + n * (seeds == "increment")
