@@ -44,15 +44,15 @@ struct Phases {
 impl Phases {
     fn new(starts: impl Iterator<Item = u32>, cell: u32, stride: u32) -> Self {
         let mut phases = Self { index: Vec::new(), offsets: Vec::new(), side: 0, shared: false };
-        let mut number = std::collections::HashMap::new();
+        let mut numbers = vec![None; stride as usize];
         let mut end = 0;
         for start in starts {
             let offset = start % stride;
-            let next = phases.offsets.len() as u32;
-            phases.index.push(*number.entry(offset).or_insert(next));
-            if phases.index.last() == Some(&next) {
+            let number = *numbers[offset as usize].get_or_insert_with(|| {
                 phases.offsets.push(offset);
-            }
+                phases.offsets.len() as u32 - 1
+            });
+            phases.index.push(number);
             phases.side = phases.side.max((offset + cell).div_ceil(stride));
             phases.shared |= start / stride < end;
             end = (start + cell).div_ceil(stride);

@@ -31,4 +31,6 @@ pub enum Coverage {
 }
 
 #[cfg(test)]
+mod naive;
+#[cfg(test)]
 mod tests;

@@ -4,43 +4,26 @@ use super::*;
 use crate::error::Error;
 use crate::geometry::Size;
 use crate::grid::Grid;
+use crate::simd::plain;
 use crate::view::View;
 
 const COVERAGES: [Coverage; 5] = [Coverage::Center, Coverage::Nearest, Coverage::Area, Coverage::Max, Coverage::Min];
 
-/// The coverage of a full-size mask, as long as the padded canvas.
-fn naive(grid: &Grid, pixels: &[f32], coverage: Coverage) -> Vec<f32> {
-    let (stride, latent) = (grid.stride() as usize, grid.latent_size());
-    let width = grid.padded_canvas().width as usize;
-    let cell = |index: usize| {
-        let (top, left) = (index / latent.width as usize * stride, index % latent.width as usize * stride);
-        let at = |y: usize, x: usize| f64::from(pixels[(top + y) * width + left + x]);
-        let block = || (0..stride * stride).map(|i| at(i / stride, i % stride));
-        let middle = [(stride - 1) / 2, stride / 2];
-        let centre = || middle.into_iter().flat_map(|y| middle.into_iter().map(move |x| at(y, x)));
-        (match coverage {
-            Coverage::Nearest => at(0, 0),
-            Coverage::Center => centre().sum::<f64>() / 4.0,
-            Coverage::Area => block().sum::<f64>() / (stride * stride) as f64,
-            Coverage::Max => block().fold(0.0, f64::max),
-            Coverage::Min => block().fold(1.0, f64::min),
-        }) as f32
-    };
-    (0..latent.area() as usize).map(cell).collect()
-}
-
-/// The full-size mask in which some cells hold their mask.
-fn tiled(grid: &Grid, masks: &[f32], cells: impl Iterator<Item = usize>) -> Vec<f32> {
-    let (canvas, size) = (grid.padded_canvas(), grid.cell().area() as usize);
+/// The coverage of the sheet in which some cells hold their mask.
+fn expected_of(grid: &Grid, masks: &[f32], cells: impl Iterator<Item = usize>, coverage: Coverage) -> Vec<f32> {
+    let (canvas, cell) = (grid.padded_canvas(), grid.cell());
+    let (height, width) = (cell.height as usize, cell.width as usize);
     let mut pixels = vec![0.0; canvas.area() as usize];
-    for cell in cells {
-        let rect = grid.cell_rect(cell).expect("the cell exists");
-        let mask = &masks[if masks.len() == size { 0 } else { cell * size }..];
-        for (row, line) in (rect.top..rect.bottom).zip(mask.chunks_exact(rect.width() as usize)) {
-            pixels[(row * canvas.width + rect.left) as usize..][..line.len()].copy_from_slice(line);
-        }
+    for index in cells {
+        let rect = grid.cell_rect(index).expect("the cell exists");
+        let mask =
+            if masks.len() == height * width { masks } else { &masks[index * height * width..][..height * width] };
+        let place = [rect.top as usize, rect.left as usize];
+        let one = naive::tiled([canvas.height as usize, canvas.width as usize], &[place], mask, [height, width]);
+        pixels.iter_mut().zip(one).for_each(|(pixel, value)| *pixel += value);
     }
-    pixels
+    let all = naive::coverages(&pixels, canvas.width as usize, grid.stride() as usize);
+    all[COVERAGES.iter().position(|&one| one == coverage).expect("all are listed")].clone()
 }
 
 fn noise(len: usize, seed: u64) -> Vec<f32> {
@@ -90,6 +73,9 @@ fn every_fork_has_what_its_full_size_mask_would_give() {
         let layout = Layout::new(grid, view.shape()[0]).expect("the count is right");
         let mut latent = vec![f32::NAN; layout.len()];
         let occupied = cell_masks(grid, view, coverage, &mut latent).expect("it is valid");
+        let mut plainly = vec![f32::NAN; layout.len()];
+        plain::without(|| cell_masks(grid, view, coverage, &mut plainly)).expect("it is valid");
+        assert_eq!(plainly, latent);
         let size = grid.cell().area() as usize;
         let expected: Vec<bool> = masks.chunks(size).map(|mask| mask.iter().any(|&value| value > 0.0)).collect();
         assert_eq!(occupied, expected);
@@ -98,8 +84,8 @@ fn every_fork_has_what_its_full_size_mask_would_give() {
         let mut dense = vec![f32::NAN; cells.len() * sheet];
         scatter(&layout, &latent, &cells, &mut dense).expect("it is valid");
         for (&cell, dense) in cells.iter().zip(dense.chunks_exact(sheet)) {
-            let pixels = tiled(grid, masks, std::iter::once(cell as usize));
-            assert_close(dense, &naive(grid, &pixels, coverage), &(grid, coverage, cell));
+            let expected = expected_of(grid, masks, std::iter::once(cell as usize), coverage);
+            assert_close(dense, &expected, &(grid, coverage, cell));
         }
     });
 }
@@ -109,8 +95,7 @@ fn the_sheet_has_what_its_full_size_mask_would_give() {
     for_all(|grid, view, masks, coverage| {
         let mut out = vec![f32::NAN; grid.latent_size().area() as usize];
         sheet(grid, view, coverage, &mut out).expect("it is valid");
-        let pixels = tiled(grid, masks, 0..grid.cells() as usize);
-        assert_close(&out, &naive(grid, &pixels, coverage), &(grid, coverage));
+        assert_close(&out, &expected_of(grid, masks, 0..grid.cells() as usize, coverage), &(grid, coverage));
         assert!(out.iter().all(|value| (0.0..=1.0).contains(value)));
     });
 }

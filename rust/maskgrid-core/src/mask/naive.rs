@@ -37,9 +37,14 @@ pub(crate) fn fill_holes(mask: &[bool], width: usize) -> Vec<bool> {
     loop {
         let before = open.clone();
         for place in (0..mask.len()).filter(|&place| !mask[place]) {
-            let beside = (0..mask.len()).filter(|&other| between(width, place, other) == 1);
-            let neighbours: Vec<usize> = beside.collect();
-            open[place] |= neighbours.len() < 4 || neighbours.iter().any(|&other| open[other]);
+            let (x, last) = (place % width, place / width + 1 == mask.len() / width);
+            let beside = [
+                (x > 0).then(|| place - 1),
+                (x + 1 < width).then_some(place + 1),
+                place.checked_sub(width),
+                (!last).then_some(place + width),
+            ];
+            open[place] |= beside.iter().any(|beside| beside.is_none_or(|other| open[other]));
         }
         if before == open {
             return open.iter().map(|open| !open).collect();

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::error::{Error, Result};
+use crate::simd::plain;
 use crate::view::View;
 
 /// Masks of many kinds: empty, full, single pixels, lines, noise of several densities.
@@ -103,7 +104,7 @@ fn every_mask_of_4_x_4_pixels_is_filled_right() {
 #[test]
 fn long_reaches_give_what_short_ones_do() {
     // The envelope takes over where the reach is too long for trying every column.
-    let (height, width) = (300, 210);
+    let (height, width) = (30, 250);
     for mask in masks(height, width).into_iter().skip(2) {
         let view = view(&mask, height, width);
         for placement in [Placement::Inside, Placement::Outside] {
@@ -173,4 +174,25 @@ fn refusals_say_where_and_what() {
     assert!(text(threshold(mask, 0.5, &mut out[1..])).contains("(2, 3, 70)"));
     let wide = View::new(&data, 0, [1, 2, 1 << 40], [0, 0, 0]).expect("one element is enough");
     assert!(bounding_boxes(wide, 0.5).is_err());
+}
+
+#[test]
+fn every_processor_gives_the_same_bits() {
+    let (height, width) = (40, 333);
+    for mask in masks(height, width).into_iter().skip(2) {
+        let soft: Vec<f32> =
+            mask.iter().zip(0..).map(|(&inside, i)| (f32::from(u8::from(inside)) + i as f32 / 2e4) / 2.0).collect();
+        let view = view(&soft, height, width);
+        let run = || {
+            let mut results = vec![vec![0.0_f32; soft.len()]; 6];
+            threshold(view, 0.5, &mut results[0]).expect("it is valid");
+            invert(view, &mut results[1]).expect("it is valid");
+            grow(view, 5.5, 0.5, &mut results[2]).expect("it is valid");
+            fill_holes(view, 0.5, &mut results[3]).expect("it is valid");
+            feather(view, 9.0, Placement::Centred, 0.5, &mut results[4]).expect("it is valid");
+            feather(view, 190.0, Placement::Inside, 0.5, &mut results[5]).expect("it is valid");
+            results
+        };
+        assert!(plain::without(run) == run());
+    }
 }
