@@ -1,0 +1,255 @@
+"""A diffusers pipeline as the one who runs the network."""
+
+from __future__ import annotations
+
+import inspect
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from maskgrid.errors import CancelledError, InvalidTypeError, InvalidValueError
+from maskgrid.hosts.diffusers.layouts import Layout, layout_of
+from maskgrid.hosts.diffusers.scheduler import Conversation, hosted
+from maskgrid.sampling import ForkLatents, NoiseTable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from maskgrid.sampling.jobs import ForkJob
+    from maskgrid.sampling.stretch import Stretch
+
+__all__ = ["DiffusersHost"]
+
+
+_STARRED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+class DiffusersHost:
+    """Runs the engine's jobs in a diffusers pipeline, which stays as it is.
+
+    Args:
+        pipe: Any text-to-image pipeline that there is a layout for.
+
+    Raises:
+        InvalidTypeError: There is none; the message names what is missing.
+    """
+
+    def __init__(self, pipe: Any) -> None:
+        self.pipe = pipe
+        self.layout: Layout = layout_of(pipe)
+        kinds = {name: each.kind for name, each in inspect.signature(pipe.__call__).parameters.items()}
+        self._accepts = {name for name, kind in kinds.items() if kind not in _STARRED}
+        self._takes_any = inspect.Parameter.VAR_KEYWORD in kinds.values()
+
+    @property
+    def stride(self) -> int:
+        """Pixels per latent cell."""
+        return self.layout.stride
+
+    @property
+    def network(self) -> Any:
+        """The pipeline's denoising network."""
+        for name in ("transformer", "unet"):
+            if getattr(self.pipe, name, None) is not None:
+                return getattr(self.pipe, name)
+        raise InvalidTypeError(f"{type(self.pipe).__name__} has neither a transformer nor a unet")
+
+    def table(self, size: tuple[int, int], steps: int) -> NoiseTable:
+        """The noise table for a sheet of (h, w) latents, from the settings of the pipeline's scheduler."""
+        return NoiseTable.from_config(self.pipe.scheduler.config, mu=self.layout.mu(self.pipe, size, steps))
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        """(B, 3, H, W) in [-1, 1] as float32 latents (B, C, h, w), on the pipeline's device."""
+        with torch.no_grad(), _without_overflow(self.pipe.vae) as vae:
+            return self.layout.codec.encode(pixels.to(self.device, vae.dtype)).float()
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """(B, C, h, w) as (B, 3, H, W) float32 in [-1, 1], clamped."""
+        with torch.no_grad(), _without_overflow(self.pipe.vae) as vae:
+            return self.layout.codec.decode(latents.to(self.device, vae.dtype)).float().clamp(-1, 1)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the latents in the pipeline's loop."""
+        dtype: torch.dtype = self.layout.dtype or self.network.dtype
+        return dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the pipeline computes."""
+        device: torch.device = self.pipe._execution_device
+        return device
+
+    def run(self, job: ForkJob, steps: int, conditioning: Mapping[str, Any]) -> ForkLatents:
+        """Drive all of a job.
+
+        Args:
+            job: What to sample.
+            steps: Steps of the schedule, as the pipeline is told.
+            conditioning: Arguments of the pipeline. A list of prompts has one for each fork.
+
+        Returns:
+            The forks.
+
+        Raises:
+            InvalidTypeError: Arguments that the pipeline does not know.
+            InvalidValueError: Conditioning that does not fit the forks, or cells that are sampled together
+                with a conditioning each and do not go into one batch.
+            DenoiserError: The network returned something unusable; like the next two it carries the finished
+                forks as `result`.
+            CancelledError: A callback, or the pipeline's own `_interrupt`, stopped the run.
+            RunInterrupted: Ctrl-C.
+        """
+        self._check_arguments(conditioning)
+        with torch.no_grad():
+            return job.run(lambda stretch: self._drive(stretch, steps, conditioning))
+
+    def pipeline_arguments(
+        self, latents: Tensor, steps: int, conditioning: Mapping[str, Any], forks: Sequence[int] = ()
+    ) -> dict[str, Any]:
+        """What the pipeline is called with.
+
+        Args:
+            latents: (n, C, h, w) what its network is to read first.
+            steps: As for `run`.
+            conditioning: As for `run`.
+            forks: The forks whose conditioning is wanted, n / len(forks) items each; empty for a sheet.
+        """
+        given = self.layout.given or self.layout.pack
+        # Binning would have the pipeline believe in another image size.
+        binning = {"use_resolution_binning": False} if "use_resolution_binning" in self._accepts else {}
+        return {
+            **binning,
+            **_for_forks(conditioning, forks, len(latents)),
+            "latents": given(latents).to(self.device),
+            "height": latents.shape[-2] * self.stride,
+            "width": latents.shape[-1] * self.stride,
+            "num_inference_steps": steps,
+            "output_type": "latent",
+            "return_dict": False,
+        }
+
+    def _drive(self, stretch: Stretch, steps: int, conditioning: Mapping[str, Any]) -> None:
+        size = stretch.setup.masks.size
+        layout = self.layout
+        conversation = Conversation(
+            stretch,
+            stretch.setup.table,
+            pack=layout.pack,
+            unpack=lambda output: layout.unpack(output, size),
+            dtype=self.dtype,
+            mu=layout.mu(self.pipe, size, steps),
+        )
+        first = conversation.network_input()
+        forks = conversation.request.rows
+        if stretch.together and forks and len(forks) < len(stretch.forks):
+            raise InvalidValueError(
+                f"micro_batch is {len(forks)}, but with sheet_conditioning='cells' all {len(stretch.forks)} "
+                "forks go through each step together, and a pipeline can't change its prompts between calls; "
+                f"allowed: a micro_batch of {len(stretch.forks)} or more, or fork_at=0"
+            )
+        arguments = self.pipeline_arguments(first, steps, conditioning, forks)
+        with hosted(self.pipe, conversation):
+            self.pipe(**arguments)
+            if getattr(self.pipe, "_interrupt", False) and not conversation.is_complete:
+                raise CancelledError(
+                    f"the pipeline was told to stop (its _interrupt) after {conversation.calls} "
+                    f"of {len(conversation.sigmas)} calls"
+                )
+            conversation.check_complete()
+
+    def _check_arguments(self, conditioning: Mapping[str, Any]) -> None:
+        name = type(self.pipe).__name__
+        ours = [argument for argument in conditioning if argument in _OURS]
+        if ours:
+            said = "; ".join(f"{argument}: {_OURS[argument]}" for argument in ours)
+            raise InvalidTypeError(f"{', '.join(ours)} can't be given to {name} here ({said})")
+        unknown = sorted(set(conditioning) - self._accepts)
+        # Pipelines of diffusers take **kwargs for what they deprecated, and say nothing to anything else.
+        takes_any = self._takes_any and not type(self.pipe).__module__.startswith("diffusers.")
+        if unknown and not takes_any:
+            allowed = ", ".join(sorted(self._accepts - set(_OURS)))
+            raise InvalidTypeError(f"{name} does not take {', '.join(unknown)}; allowed: {allowed}")
+
+
+# Arguments of pipelines that the host itself speaks for.
+_OURS = {
+    **dict.fromkeys(("latents", "height", "width"), "the sheet's"),
+    **dict.fromkeys(("num_inference_steps", "timesteps", "sigmas", "mu"), "use steps and schedule"),
+    "num_images_per_prompt": "the number of forks",
+    "output_type": "latents, always",
+    "return_dict": "never",
+    "denoising_end": "use end_at_step",
+    "eta": "use sampler",
+}
+_TEXTS = ("prompt", "negative_prompt", "prompt_2", "negative_prompt_2", "prompt_3", "negative_prompt_3")
+
+
+def _for_forks(conditioning: Mapping[str, Any], forks: Sequence[int], count: int) -> dict[str, Any]:
+    """The pipeline's arguments for a batch of `count` items: the same for all, or those of these forks.
+
+    Pipelines repeat texts themselves, which encodes them once, but only some repeat embeddings; so embeddings
+    are repeated here, and texts beside them too.
+    """
+    chosen = {name: value for name, value in conditioning.items() if value is not None or name in _TEXTS}
+    listed = [name for name in _TEXTS if isinstance(chosen.get(name), (list, tuple))]
+    embeddings = [name for name in chosen if _is_embedding(name) and chosen[name] is not None]
+    rows = list(forks) if listed else []
+    if embeddings:
+        rows = [fork for fork in forks for _ in range(count // len(forks))] or [0] * count
+    for name in _TEXTS if rows or listed else ():
+        if chosen.get(name) is not None:
+            chosen[name] = _texts(chosen[name], name, rows, own=bool(forks))
+    for name in embeddings:
+        chosen[name] = _repeated(chosen[name], name, rows, own=bool(forks))
+    chosen["num_images_per_prompt"] = count // max(len(rows), 1)
+    return chosen
+
+
+def _is_embedding(name: str) -> bool:
+    kind = "embeds" in name or name.endswith("attention_mask")
+    return kind and not name.startswith("ip_adapter")
+
+
+def _texts(value: Any, name: str, rows: Sequence[int], *, own: bool) -> list[str]:
+    """A text for each row: the same, or that of its fork."""
+    if isinstance(value, str):
+        return [value] * len(rows)
+    _check_own(name, len(value), rows, own=own)
+    return [value[row] for row in rows]
+
+
+def _repeated(value: Any, name: str, rows: Sequence[int], *, own: bool) -> Any:
+    """Embeddings for each row: the same, or those of its fork."""
+    if len(value) == 1:
+        return (
+            list(value) * len(rows) if isinstance(value, list) else value.expand(len(rows), *value.shape[1:])
+        )
+    _check_own(name, len(value), rows, own=own)
+    return [value[row] for row in rows] if isinstance(value, list) else value[list(rows)]
+
+
+def _check_own(name: str, count: int, rows: Sequence[int], *, own: bool) -> None:
+    """Whether forks can have a conditioning of their own."""
+    if not own:
+        raise InvalidValueError(
+            f"{name} has {count} items, one for each fork, but the forks are sampled together as one sheet; "
+            "allowed: one for all, fork_at=0, or sheet_conditioning='cells'"
+        )
+    if max(rows) >= count:
+        raise InvalidValueError(f"{name} has {count} items; allowed: one for all, or one for each fork")
+
+
+@contextmanager
+def _without_overflow(vae: Any) -> Iterator[Any]:
+    """SDXL's VAE overflows in float16, which its config says: it computes in float32 for the time being."""
+    if vae.dtype != torch.float16 or not getattr(vae.config, "force_upcast", False):
+        yield vae
+        return
+    vae.to(dtype=torch.float32)
+    try:
+        yield vae
+    finally:
+        vae.to(dtype=torch.float16)

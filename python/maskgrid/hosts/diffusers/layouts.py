@@ -1,0 +1,235 @@
+"""Layouts: what differs between families of pipelines, said once each.
+
+The engine knows latents as (n, C, h, w). A layout says how they go through a family's loop, how many pixels a
+latent cell has, and what the family's networks want besides.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from maskgrid.errors import InvalidTypeError
+from maskgrid.hosts.diffusers.codecs import Codec, DeepCompressionCodec, KLCodec, PatchNormCodec, VideoCodec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Layout", "layout_of", "supported_families"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """A family's way with latents.
+
+    Attributes:
+        family: Its name.
+        codec: Pixels to latents and back.
+        stride: Pixels per latent cell of the engine.
+        channels: C of the engine's latents.
+        align: What the sides of the latents have to be multiples of.
+        pack: (n, C, h, w) as it goes through the loop.
+        unpack: The inverse, for a sheet of (h, w).
+        given: (n, C, h, w) as the argument `latents` takes it.
+        dtype: Of the latents in the loop; None is the network's.
+        seq_len: Tokens of a sheet of (h, w), by which dynamic shifting goes.
+        max_shift: The largest shift, where the scheduler does not say.
+        cfg: The pipeline's argument for the scale of classifier-free guidance.
+    """
+
+    family: str
+    codec: Codec
+    stride: int
+    channels: int
+    align: int = 1
+    pack: Callable[[Tensor], Tensor] = lambda x: x
+    unpack: Callable[[Tensor, tuple[int, int]], Tensor] = lambda x, size: x
+    given: Callable[[Tensor], Tensor] | None = None
+    dtype: torch.dtype | None = None
+    seq_len: Callable[[int, int], int] = lambda h, w: (h // 2) * (w // 2)
+    max_shift: float = 1.15
+    cfg: str = "guidance_scale"
+
+    def mu(self, pipe: Any, size: tuple[int, int], steps: int) -> float | None:
+        """The dynamic shift of a sheet of (h, w), computed by the pipeline's own function; None without."""
+        config = pipe.scheduler.config
+        if not config.get("use_dynamic_shifting", False):
+            return None
+        module = sys.modules[type(pipe).__module__]
+        tokens = self.seq_len(*size)
+        if hasattr(module, "compute_empirical_mu"):
+            return float(module.compute_empirical_mu(image_seq_len=tokens, num_steps=steps))
+        if hasattr(module, "calculate_shift"):
+            defaults = {
+                "base_image_seq_len": 256,
+                "max_image_seq_len": 4096,
+                "base_shift": 0.5,
+                "max_shift": self.max_shift,
+            }
+            return float(
+                module.calculate_shift(tokens, *(config.get(key, value) for key, value in defaults.items()))
+            )
+        raise InvalidTypeError(
+            f"{type(pipe).__name__} shifts its noise dynamically in a way that is not known; "
+            f"allowed: a module with calculate_shift or compute_empirical_mu"
+        )
+
+
+def layout_of(pipe: Any) -> Layout:
+    """The layout of a pipeline.
+
+    Raises:
+        InvalidTypeError: No layout for its family, or a part or an argument that is missing; the message
+            names it.
+    """
+    name = type(pipe).__name__
+    missing = [part for part in ("scheduler", "vae") if getattr(pipe, part, None) is None]
+    if missing:
+        raise InvalidTypeError(f"{name} has no {' and no '.join(missing)}; allowed: a pipeline with both")
+    arguments = inspect.signature(pipe.__call__).parameters
+    missing = [argument for argument in _NEEDED if argument not in arguments]
+    if missing:
+        raise InvalidTypeError(
+            f"{name} takes no {' and no '.join(missing)}; allowed: a text-to-image pipeline, which takes them"
+        )
+    surplus = [argument for argument in _OTHER_JOBS if argument in arguments]
+    for names, make in _FAMILIES:
+        if name.startswith(names) and not surplus and not any(word in name for word in _OTHER_NAMES):
+            return make(pipe)
+    reason = f" (it takes {' and '.join(surplus)}: not a text-to-image pipeline)" if surplus else ""
+    raise InvalidTypeError(
+        f"{name} has no layout for its latents{reason}; "
+        f"there are layouts for text-to-image pipelines of {', '.join(supported_families())}"
+    )
+
+
+def supported_families() -> list[str]:
+    """How the names of supported pipelines begin."""
+    return [name for names, _ in _FAMILIES for name in names]
+
+
+def _spatial(pipe: Any, **options: Any) -> Layout:
+    """Latents that go through the loop as they are."""
+    vae = pipe.vae
+    return Layout(
+        family=type(pipe).__name__,
+        codec=KLCodec(vae),
+        stride=_kl_stride(vae),
+        channels=vae.config.latent_channels,
+        **options,
+    )
+
+
+def _patched(pipe: Any, **options: Any) -> Layout:
+    """Spatial latents of which the transformer itself makes tokens."""
+    patch = pipe.transformer.config.patch_size
+    return _spatial(pipe, align=patch, seq_len=lambda h, w: (h // patch) * (w // patch), **options)
+
+
+def _sana(pipe: Any) -> Layout:
+    vae = pipe.vae
+    stride = 2 ** (len(vae.config.encoder_block_out_channels) - 1)
+    return Layout(
+        family="Sana", codec=DeepCompressionCodec(vae), stride=stride, channels=vae.config.latent_channels
+    )
+
+
+def _packed(pipe: Any) -> Layout:
+    """Flux.1 and Chroma: 2 x 2 latent cells are one token."""
+    vae = pipe.vae
+    return Layout(
+        family=type(pipe).__name__,
+        codec=KLCodec(vae),
+        stride=_kl_stride(vae),
+        channels=vae.config.latent_channels,
+        align=2,
+        pack=_to_tokens,
+        unpack=_from_tokens,
+    )
+
+
+def _qwen(pipe: Any) -> Layout:
+    vae = pipe.vae
+    return Layout(
+        family="QwenImage",
+        codec=VideoCodec(vae),
+        stride=2 ** len(vae.temperal_downsample),
+        channels=vae.config.z_dim,
+        align=2,
+        pack=_to_tokens,
+        unpack=_from_tokens,
+        cfg="true_cfg_scale",
+    )
+
+
+def _flux2(pipe: Any) -> Layout:
+    vae = pipe.vae
+    return Layout(
+        family="Flux2",
+        codec=PatchNormCodec(vae),
+        stride=2 * _kl_stride(vae),
+        channels=4 * vae.config.latent_channels,
+        pack=lambda x: x.flatten(2).transpose(1, 2),
+        unpack=lambda x, size: _grid_of(x, size),
+        given=lambda x: x,
+        seq_len=lambda h, w: h * w,
+    )
+
+
+# What the host tells a pipeline.
+_NEEDED = ("latents", "height", "width", "num_inference_steps", "output_type", "return_dict")
+# Arguments, and parts of names, of pipelines that share a family's name and have another loop.
+_OTHER_JOBS = ("strength", "mask_image", "control_mask", "max_area")
+_OTHER_NAMES = (
+    "Edit",
+    "ImageVariation",
+    "Inpaint",
+    "KV",
+    "LDM3D",
+    "Layered",
+    "Omni",
+    "Panorama",
+    "Pix2Pix",
+    "QwenImage21",
+    "SAG",
+    "Sprint",
+    "UnCLIP",
+    "Upscale",
+    "Video",
+    "WM",
+)
+
+_FAMILIES: tuple[tuple[tuple[str, ...], Callable[[Any], Layout]], ...] = (
+    (("StableDiffusion3",), lambda pipe: _patched(pipe, max_shift=1.16)),
+    (("StableDiffusion",), _spatial),
+    (("PixArt",), lambda pipe: _patched(pipe)),
+    (("Flux2",), _flux2),
+    (("Flux", "Chroma"), _packed),
+    (("QwenImage",), _qwen),
+    (("ZImage",), lambda pipe: _spatial(pipe, align=2, dtype=torch.float32)),
+    (("Sana",), _sana),
+)
+
+
+def _kl_stride(vae: Any) -> int:
+    return int(2 ** (len(vae.config.block_out_channels) - 1))
+
+
+def _to_tokens(x: Tensor) -> Tensor:
+    """(n, C, h, w) as (n, h/2 * w/2, 4 C): a token is a 2 x 2 block, channels first."""
+    return torch.nn.functional.pixel_unshuffle(x, 2).flatten(2).transpose(1, 2)
+
+
+def _from_tokens(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """The inverse of `_to_tokens` for a sheet of (h, w)."""
+    return torch.nn.functional.pixel_shuffle(_grid_of(x, (size[0] // 2, size[1] // 2)), 2)
+
+
+def _grid_of(tokens: Tensor, size: tuple[int, int]) -> Tensor:
+    """(n, h * w, C) as (n, C, h, w)."""
+    return tokens.transpose(1, 2).reshape(len(tokens), -1, *size)
