@@ -213,6 +213,24 @@ def test_frames_share_their_cells_mask() -> None:
             assert relative(a[:, :, t], b) < 1e-5
 
 
+def test_a_mask_that_reaches_into_another_cell() -> None:
+    """Sample then Fork gives what is new in a cell to that cell's fork; apart, each fork has its own mask."""
+    masks = torch.zeros(2, 1, 4, 8)
+    masks[0, ..., 3:5] = 1
+    masks[1, ..., 7] = 1
+    latents = sheet(1, 4, 4, 8)
+    new = {
+        mode: [
+            (fork != latents).any(2).all((0, 1)).nonzero().flatten().tolist()
+            for fork in sample_forks(
+                Network(), latents, masks, rows=1, columns=2, table=SD, steps=2, mode=mode
+            )
+        ]
+        for mode in ("sample", "fork")
+    }
+    assert new == {"sample": [[3], [4, 7]], "fork": [[3, 4], [7]]}
+
+
 @pytest.mark.parametrize("mode", ["sample", "fork"])
 def test_an_empty_stencil_gives_the_sheet(mode: str) -> None:
     masks = cell_masks(2, 3, (9, 11), kind="empty")
