@@ -10,12 +10,18 @@ from pathlib import Path
 
 import torch
 
-from geometry import canvas, chart, forks, masks, overhead
+from geometry import canvas, chart, forks, masks, overhead, targets
 from harness import Report, machine
 
 DOCS = Path(__file__).parent.parent / "docs"
 PACKAGES = ("maskgrid", "numpy", "torch", "opencv-python-headless", "scipy", "pillow")
 PARTS = {"forks": forks.run, "canvas": canvas.run, "masks": masks.run, "overhead": overhead.run}
+TARGETS = {
+    "forks": targets.of_forks,
+    "canvas": targets.of_canvas,
+    "masks": targets.of_masks,
+    "overhead": targets.of_overhead,
+}
 MARKER = "figures of bench_geometry.py"
 
 
@@ -33,6 +39,7 @@ def main() -> None:
     report.say(f"- torch on {torch.get_num_threads()} threads")
     chosen = {name: run for name, run in PARTS.items() if arguments.only in (None, name)}
     found = {name: run(report, quick=arguments.quick) for name, run in chosen.items()}
+    targets.run(report, [target for name, part in found.items() for target in TARGETS[name](part)])
     print(f"\n{time.perf_counter() - start:.0f} s")
     if not arguments.quick and arguments.only is None:
         chart.draw(DOCS / "images" / "bench_geometry.png", found["forks"], found["canvas"], found["masks"])

@@ -3,6 +3,7 @@
 import statistics
 import subprocess
 import sys
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -19,8 +20,17 @@ print(time.perf_counter() - start, *{{"torch", "diffusers"}} & set(sys.modules))
 """
 
 
-def calls(report: Report, *, budget: float) -> None:
-    """The smallest operations through the public functions, on 8 x 8 pixels."""
+@dataclass(frozen=True)
+class Overhead:
+    """Seconds of the smallest call and of `import maskgrid`, and what heavy packages that brings."""
+
+    smallest: float
+    import_seconds: float
+    brought: str
+
+
+def calls(report: Report, *, budget: float) -> float:
+    """The smallest operations through the public functions, on 8 x 8 pixels; seconds of the first."""
     mask = np.zeros((8, 8), np.uint8)
     out = np.empty_like(mask)
     tensor, tensor_out = torch.from_numpy(mask), torch.from_numpy(out)
@@ -41,11 +51,13 @@ def calls(report: Report, *, budget: float) -> None:
         Way("torch: 255 - mask", lambda: torch.sub(255, tensor, out=tensor_out)),
     ]
     report.heading("What a call costs, 8 x 8 uint8")
-    report.table(["", "time"], [[t.name, duration(t.seconds)] for t in compare(ways, budget=budget)])
+    timings = compare(ways, budget=budget)
+    report.table(["", "time"], [[t.name, duration(t.seconds)] for t in timings])
+    return timings[0].seconds
 
 
-def imports(report: Report, *, rounds: int) -> None:
-    """Fresh processes that import maskgrid, beside numpy and torch."""
+def imports(report: Report, *, rounds: int) -> tuple[float, str]:
+    """Fresh processes that import maskgrid, beside numpy and torch; what the first takes and brings."""
     modules = ("maskgrid", "numpy", "torch")
     samples: dict[str, list[float]] = {module: [] for module in modules}
     loads: dict[str, str] = {}
@@ -54,8 +66,10 @@ def imports(report: Report, *, rounds: int) -> None:
             seconds, loads[module] = _import(module)
             samples[module].append(seconds)
     report.heading(f"What importing costs, {rounds} fresh processes each")
-    rows = [[m, duration(statistics.median(samples[m])), loads[m]] for m in modules]
+    medians = {module: statistics.median(samples[module]) for module in modules}
+    rows = [[module, duration(medians[module]), loads[module]] for module in modules]
     report.table(["import", "time", "brings torch or diffusers"], rows)
+    return medians["maskgrid"], loads["maskgrid"]
 
 
 def _import(module: str) -> tuple[float, str]:
@@ -65,7 +79,7 @@ def _import(module: str) -> tuple[float, str]:
     return float(seconds), ", ".join(brought) or "neither"
 
 
-def run(report: Report, *, quick: bool) -> None:
+def run(report: Report, *, quick: bool) -> Overhead:
     """Measures and reports both."""
-    calls(report, budget=0.5 if quick else 3.0)
-    imports(report, rounds=3 if quick else 7)
+    smallest = calls(report, budget=0.5 if quick else 3.0)
+    return Overhead(smallest, *imports(report, rounds=3 if quick else 7))
