@@ -2,6 +2,23 @@
 //!
 //! Latent cell `(i, j)` reads the block of stride x stride pixels at `(i * stride, j * stride)` of the canvas; pixels
 //! outside of the mask's own cell, and of the canvas, are 0. No full-size mask is ever made: only the cell is read.
+//!
+//! ```
+//! use maskgrid_core::coverage::{self, Coverage, Layout};
+//! use maskgrid_core::{Grid, Size, View};
+//!
+//! let grid = Grid::builder(1, 2).stride(2).from_cell(Size::new(2, 4))?;
+//! let stencil = [1.0_f32, 1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0];
+//! let layout = Layout::new(&grid, 1)?;
+//! let mut masks = vec![0.0; layout.len()];
+//! coverage::cell_masks(&grid, View::dense(&stencil, [1, 2, 4])?, Coverage::Area, &mut masks)?;
+//! assert_eq!(masks, [0.75, 0.0]);
+//!
+//! let mut forks = vec![0.0_f32; 2 * 4];
+//! coverage::scatter(&layout, &masks, &[0, 1], &mut forks)?;
+//! assert_eq!(forks, [0.75, 0.0, 0.0, 0.0, 0.0, 0.0, 0.75, 0.0]);
+//! # Ok::<(), maskgrid_core::Error>(())
+//! ```
 
 mod cells;
 mod layout;

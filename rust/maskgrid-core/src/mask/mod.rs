@@ -7,6 +7,22 @@
 //!
 //! The result goes into `out`, dense and as large as the mask, in any element type. When an error is returned, what
 //! `out` holds is not defined.
+//!
+//! ```
+//! use maskgrid_core::View;
+//! use maskgrid_core::mask::{self, Placement};
+//!
+//! let line = [0_u8, 0, 0, 0, 255, 0, 0, 0];
+//! let mask = View::dense(&line, [1, 1, 8])?;
+//! let mut wide = [0_u8; 8];
+//! mask::grow(mask, 2.0, 0.5, &mut wide)?;
+//! assert_eq!(wide, [0, 0, 255, 255, 255, 255, 255, 0]);
+//!
+//! let mut soft = [0.0_f32; 8];
+//! mask::feather(View::dense(&wide, [1, 1, 8])?, 2.0, Placement::Inside, 0.5, &mut soft)?;
+//! assert_eq!(soft, [0.0, 0.0, 0.25, 0.75, 1.0, 0.75, 0.25, 0.0]);
+//! # Ok::<(), maskgrid_core::Error>(())
+//! ```
 
 mod bits;
 mod boxes;

@@ -43,7 +43,7 @@ fn for_all(mut check: impl FnMut(&[bool], usize, usize)) {
     }
 }
 
-const RADII: [f64; 10] = [0.0, 0.5, 1.0, 1.4142, 1.4143, 2.0, 2.9, 4.3, 8.0, 1e9];
+const RADII: [f64; 10] = [0.0, 0.5, 1.0, 1.414, 1.415, 2.0, 2.9, 4.3, 8.0, 1e9];
 
 #[test]
 fn grow_and_shrink_follow_their_definitions() {
