@@ -28,6 +28,7 @@ ifeq ($(shell uname -s),Linux)
   PORTABLE := --zig --compatibility manylinux2014
 endif
 
+OLDEST_RUST := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
 PYTHON_CODE := python tests benches tools
 
@@ -104,7 +105,7 @@ clean: ## Remove everything that the other targets made
 .PHONY: rust
 rust:
 	@command -v cargo >/dev/null || { \
-	  echo "maskgrid needs Rust 1.88 or newer: install it from https://rustup.rs, then run make again" >&2; exit 1; }
+	  echo "maskgrid needs Rust $(OLDEST_RUST) or newer: install it from https://rustup.rs, then run make again" >&2; exit 1; }
 
 $(CREATED): | rust
 	@python="$$(tools/find_python.sh)"; echo "$(VENV) is made with $$("$$python" -VV)"; "$$python" -m venv $(VENV)
