@@ -30,6 +30,9 @@ RESOLUTION = {
     "float32": 1e-6,
     "float64": 1e-6,
 }
+# What masks hold: pixels that are in or out, eighths, any numbers.
+KINDS = ("speckles", "dense", "sparse", "levels", "smooth", "zeros", "ones")
+SOFT_KINDS = ("levels", "smooth", "speckles")
 COVERAGES = ("center", "nearest", "area", "max", "min")
 
 # Most failures show at small sizes; some only where a row is longer than a machine word of pixels.
@@ -86,13 +89,20 @@ def masks(
     draw: DrawFn,
     shapes: SearchStrategy[tuple[int, ...]] | None = None,
     dtypes: Sequence[str] = MASK_DTYPES,
+    kinds: Sequence[str] = KINDS,
 ) -> Any:
     """A mask of any dtype in any layout: numpy, and torch for bfloat16, which numpy does not have."""
     shape = draw(mask_shapes() if shapes is None else shapes)
     dtype = draw(st.sampled_from(dtypes))
     rng = np.random.default_rng(draw(st.integers(0, 2**16)))
-    kind = draw(st.sampled_from(["speckles", "dense", "sparse", "levels", "smooth", "zeros", "ones"]))
+    kind = draw(st.sampled_from(kinds))
     return laid_out(draw, as_dtype(_units(rng, kind, shape), dtype))
+
+
+def soft_masks(shapes: SearchStrategy[tuple[int, ...]]) -> SearchStrategy[Any]:
+    """Masks to paste through, mostly with values between 0 and 1; now and then none."""
+    soft = masks(shapes, kinds=SOFT_KINDS)
+    return st.one_of(soft, soft, soft, masks(shapes), st.none())
 
 
 def _units(rng: np.random.Generator, kind: str, shape: tuple[int, ...]) -> np.ndarray:

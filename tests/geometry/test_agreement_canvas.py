@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from maskgrid import Grid, Rect
 from maskgrid import canvas as native
 from maskgrid.geometry.twin import canvas as twin
-from strategies import PASTE_DTYPES, array_of, dtype_name, grids, images, masks, same_bits, tensor_of
+from strategies import PASTE_DTYPES, array_of, dtype_name, grids, images, same_bits, soft_masks, tensor_of
 
 AXES = st.sampled_from(["plain", "first", "last"])
 GRIDS = st.one_of(grids(), grids(most=2, cell=70, space=9))
@@ -88,9 +88,7 @@ def test_paste(data: st.DataObject, axes: str, channels: int, together: bool) ->
     places = [Rect(y, x, y + patch[0], x + patch[1]) for y, x in data.draw(st.lists(corners, max_size=3))]
     original = data.draw(images(shape_of((height, width), axes, channels), PASTE_DTYPES))
     patches = data.draw(images(shape_of(patch, axes, channels, images=len(places)), [dtype_name(original)]))
-    mask = data.draw(
-        st.one_of(st.none(), masks(st.sampled_from([patch, (1, *patch), (len(places), *patch)])))
-    )
+    mask = data.draw(soft_masks(st.sampled_from([patch, (1, *patch), (len(places), *patch)])))
     options: dict[str, Any] = {"together": together, "channels": word(axes)}
     found = native.paste(original, patches, places, mask, **options)
     plain = None if mask is None else tensor_of(mask)
@@ -106,7 +104,7 @@ def test_paste_into_the_cells_of_a_grid(data: st.DataObject, grid: Grid, axes: s
     original = data.draw(images(shape_of(grid.canvas, axes, channels), PASTE_DTYPES))
     shape = shape_of(grid.cell, axes, channels, images=len(grid))
     patches = data.draw(images(shape, [dtype_name(original)]))
-    mask = data.draw(st.one_of(st.none(), masks(st.just(tuple(grid.cell)))))
+    mask = data.draw(soft_masks(st.just(tuple(grid.cell))))
     options: dict[str, Any] = {"together": True, "channels": word(axes)}
     found = native.paste(original, patches, grid, mask, **options)
     plain = None if mask is None else tensor_of(mask)

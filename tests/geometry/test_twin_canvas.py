@@ -14,7 +14,7 @@ from maskgrid import Grid, Rect
 from maskgrid.errors import InvalidValueError
 from maskgrid.geometry.twin import canvas as twin
 from maskgrid.geometry.twin.elements import stacked, to_units
-from strategies import PASTE_DTYPES, array_of, grids, images, masks, same_bits, tensor_of
+from strategies import PASTE_DTYPES, array_of, grids, images, masks, same_bits, soft_masks, tensor_of
 
 AXES = st.sampled_from(["plain", "first", "last"])
 
@@ -92,7 +92,7 @@ def test_paste_is_numpys_mix_inside_and_the_original_outside(
     original = tensor_of(data.draw(images(shape_of((height, width), axes), PASTE_DTYPES)))
     patches = data.draw(images(shape_of(patch, axes, images=len(places)), [str(original.dtype)[6:]]))
     counts = st.sampled_from([patch, (1, *patch), (len(places), *patch)])
-    mask = data.draw(st.one_of(st.none(), masks(counts)))
+    mask = data.draw(soft_masks(counts))
     found = twin.paste(
         original,
         tensor_of(patches),
