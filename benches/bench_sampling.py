@@ -100,7 +100,7 @@ def by_forks(report: Report, *, quick: bool) -> dict[int, list[Timing]]:
             Way("copy", lambda target=target, batch=batch: target.copy_(batch)),
             Way("clone", batch.clone),
         ]
-        step, white, plain, copy, clone = found[side * side] = compare(ways, budget=0.5 if quick else 4.0)
+        step, white, plain, copy, clone = found[side * side] = compare(ways, budget=0.5 if quick else 6.0, most=41)
         rows.append(
             [
                 f"{side * side}",
@@ -124,7 +124,7 @@ def by_samplers(report: Report, *, quick: bool) -> None:
     masks = discs(3)
     names = ("euler", "heun", "dpmpp_2m", "deis", "uni_pc", "euler_ancestral", "dpmpp_2m_sde", "dpmpp_3m_sde")
     ways = [Way(name, Steps(masks, name)) for name in names if name in SAMPLERS]
-    timings = compare(ways, budget=0.5 if quick else 4.0)
+    timings = compare(ways, budget=0.5 if quick else 6.0, most=41)
     report.table(["sampler", "a call"], [[timing.name, duration(timing.seconds)] for timing in timings])
 
 

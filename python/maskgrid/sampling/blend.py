@@ -119,7 +119,8 @@ class Blend:
         if window is None:
             self._patches.paste(self.inside(x, sigma, step), out)
         else:
-            torch.lerp(window, *self._on_lattice(window, x, mask), out=window)
+            inside = (each.reshape(*window.shape[:2], *each.shape[1:]) for each in (x, mask))
+            torch.lerp(window, *inside, out=window)
         return out
 
     def after(self, denoised: Tensor, step: int) -> Tensor:
@@ -132,12 +133,8 @@ class Blend:
         Returns:
             (N, B, C, ..., *size) in the solver's dtype, inside the patches.
         """
-        mask, around = self._mask_at(step), self._image_patches
-        window = self._patches.window(denoised) if denoised.dtype == around.dtype else None
-        if window is None or self._patches.is_whole:
-            return torch.lerp(around, self._patches.cut(denoised).to(around.dtype), mask)
-        image, mask = self._on_lattice(window, around, mask)
-        return torch.lerp(image, window, mask).flatten(0, 1)
+        inside = self._patches.cut(denoised).to(self._image_patches.dtype)
+        return torch.lerp(self._image_patches, inside, self._mask_at(step))
 
     def preview(self, blended: Tensor) -> Tensor:
         """Whole sheets of what `after` returned: (N, B, C, ..., h, w)."""
@@ -146,10 +143,6 @@ class Blend:
         sheets = self._image_latents.expand(self._shape).clone(memory_format=torch.contiguous_format)
         self._patches.paste(blended, sheets)
         return sheets
-
-    def _on_lattice(self, window: Tensor, *forks: Tensor) -> list[Tensor]:
-        """Tensors of one item a fork, with the forks in the rows and columns of a window."""
-        return [each.reshape(*window.shape[:2], *each.shape[1:]) for each in forks]
 
     def _mask_at(self, step: int) -> Tensor:
         return self._rule(self._mask, step / self._steps)
