@@ -142,6 +142,7 @@ pub enum Error {
 
 impl Error {
     /// A number outside its range.
+    #[expect(clippy::needless_pass_by_value, reason = "numbers are passed by value everywhere")]
     pub fn out_of_range(name: &'static str, value: impl ToString, allowed: impl Into<String>) -> Self {
         Self::OutOfRange { name, value: value.to_string(), allowed: allowed.into() }
     }

@@ -79,8 +79,8 @@ impl<'a, T: Copy, const D: usize> View<'a, T, D> {
     #[inline]
     pub(crate) fn position(&self, index: [usize; D]) -> usize {
         let mut position = self.offset as isize;
-        for axis in 0..D {
-            position += index[axis] as isize * self.elem_strides[axis];
+        for (place, stride) in index.into_iter().zip(self.elem_strides) {
+            position += place as isize * stride;
         }
         position as usize
     }
