@@ -30,31 +30,35 @@ pub fn scatter<U: Element>(layout: &Layout, masks: &[f32], cells: &[u32], out: &
     parallel::for_each_share(out, width, |first, out| {
         let rows = first..first + out.len() / width;
         let forks = rows.start / height..rows.end.div_ceil(height);
-        let mut done = 0;
+        let lines = places.iter().enumerate().take(forks.end).skip(forks.start).flat_map(|(fork, &(rect, index))| {
+            let mask = &numbers[index * layout.height() * layout.width()..];
+            lines_of(mask, layout.width(), rect, fork * height)
+        });
+        let lines =
+            lines.filter(|(row, ..)| rows.contains(row)).map(|(row, left, line)| ((row - first) * width + left, line));
         if at_once {
             out.fill(U::ZERO);
-            done = out.len();
+            lines.for_each(|(start, line)| out[start..start + line.len()].copy_from_slice(line));
+        } else {
+            write_around(lines, out);
         }
-        for (fork, &(rect, index)) in places.iter().enumerate().take(forks.end).skip(forks.start) {
-            let mask = &numbers[index * layout.height() * layout.width()..];
-            for (row, line) in place_rows(rect, fork * height, mask, layout.width()) {
-                if rows.contains(&row) {
-                    let start = (row - first) * width + rect.left as usize;
-                    if !at_once {
-                        out[done..start].fill(U::ZERO);
-                        done = start + line.len();
-                    }
-                    out[start..start + line.len()].copy_from_slice(line);
-                }
-            }
-        }
-        out[done..].fill(U::ZERO);
     });
     Ok(())
 }
 
-/// The rows of a mask and where they lie, counted from `top` rows above the rectangle's origin.
-fn place_rows<U>(rect: Rect<Latent>, top: usize, mask: &[U], width: usize) -> impl Iterator<Item = (usize, &[U])> {
-    let lines = mask.chunks_exact(width).map(move |line| &line[..rect.width() as usize]);
-    (top + rect.top as usize..top + rect.bottom as usize).zip(lines)
+/// The lines of a mask that lies in a rectangle, with their row, counted from `top` rows above, and first column.
+fn lines_of<U>(mask: &[U], width: usize, rect: Rect<Latent>, top: usize) -> impl Iterator<Item = (usize, usize, &[U])> {
+    let rows = top + rect.top as usize..top + rect.bottom as usize;
+    rows.zip(mask.chunks_exact(width)).map(move |(row, line)| (row, rect.left as usize, &line[..rect.width() as usize]))
+}
+
+/// Writes lines at their places, in order, and 0 everywhere else.
+fn write_around<'a, U: Element>(lines: impl Iterator<Item = (usize, &'a [U])>, out: &mut [U]) {
+    let mut done = 0;
+    for (start, line) in lines {
+        out[done..start].fill(U::ZERO);
+        done = start + line.len();
+        out[start..done].copy_from_slice(line);
+    }
+    out[done..].fill(U::ZERO);
 }
