@@ -2,7 +2,7 @@
 
 use super::Sheet;
 use super::copy::{Lines, Pixel, Rows, copy_rect, for_rows};
-use super::pixel::{PixelElement, mix_run};
+use super::pixel::{PixelElement, mix_run, spread};
 use super::shape::{expect, expect_len};
 use super::soft_mask::{Kind, SoftMask};
 use crate::error::{Error, Result, tuple};
@@ -198,12 +198,5 @@ impl<'a, T: PixelElement> Strip<'a, T> {
                 }
             }
         }
-    }
-}
-
-/// Each value N times.
-fn spread<const N: usize>(values: &[f32], out: &mut [f32]) {
-    for (out, &value) in out.as_chunks_mut::<N>().0.iter_mut().zip(values) {
-        *out = [value; N];
     }
 }

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use crate::element::Element;
 use crate::error::{Error, Result};
+use crate::simd::vectorized;
 use crate::view::View;
 
 /// Columns that are looked at together: a run of zeros or ones is found where it fills a block.
@@ -32,7 +33,7 @@ struct Run {
     end: u32,
 }
 
-/// Reads mask values in 0..=1 from (mask, row, column) on; NaN stands for one that is not allowed.
+/// Reads mask values from (mask, row, column) on.
 type Reader<'a> = dyn Fn([usize; 3], &mut [f32]) + Send + Sync + 'a;
 
 /// Masks to paste through, (count, height, width): 0 keeps the original, 1 takes the patch, between is mixed.
@@ -54,21 +55,20 @@ impl<'a> SoftMask<'a> {
     pub fn new<M: Element>(masks: View<'a, M, 3>) -> Result<Self> {
         let shape = masks.shape();
         let [count, height, width] = shape;
-        let read: Box<Reader<'a>> = Box::new(move |index, out| read_units(&masks, index, out));
-        let mut mask = Self { shape, read, runs: Vec::new(), first: vec![0] };
         let rows = count * height;
         let step = (PIECE / width.max(1)).max(1);
-        let scan = |piece: usize| mask.scan(piece * step..((piece + 1) * step).min(rows));
         let pieces = rows.div_ceil(step);
+        let scan = |piece: usize| scan(&masks, piece * step..((piece + 1) * step).min(rows));
         let found: Vec<_> =
             if pieces > 1 { (0..pieces).into_par_iter().map(scan).collect() } else { (0..pieces).map(scan).collect() };
+        let (mut runs, mut first) = (Vec::new(), vec![0]);
         for piece in found {
             let piece = piece.map_err(|index| mask_value(&masks, index))?;
-            let before = mask.runs.len();
-            mask.first.extend(piece.ends.iter().map(|end| before + end));
-            mask.runs.extend(piece.runs);
+            first.extend(piece.ends.iter().map(|end| runs.len() + end));
+            runs.extend(piece.runs);
         }
-        Ok(mask)
+        let read: Box<Reader<'a>> = Box::new(move |index, out| read_units(&masks, index, out));
+        Ok(Self { shape, read, runs, first })
     }
 
     /// Count, height and width.
@@ -87,25 +87,6 @@ impl<'a> SoftMask<'a> {
     /// The values of one row from `column` on.
     pub(super) fn values(&self, mask: usize, row: usize, column: usize, out: &mut [f32]) {
         (self.read)([mask, row, column], out);
-    }
-
-    /// The runs of some rows, or where the first bad value lies at or behind.
-    fn scan(&self, rows: Range<usize>) -> std::result::Result<Found, [usize; 3]> {
-        let [_, height, width] = self.shape;
-        let mut found = Found { runs: Vec::new(), ends: Vec::with_capacity(rows.len()) };
-        let mut buffer = [0.0; BLOCK];
-        for row in rows {
-            let begin = found.runs.len();
-            for start in (0..width).step_by(BLOCK) {
-                let block = &mut buffer[..BLOCK.min(width - start)];
-                let index = [row / height, row % height, start];
-                (self.read)(index, block);
-                let kind = kind_of(block).ok_or(index)?;
-                found.extend(begin, kind, start, start + block.len());
-            }
-            found.ends.push(found.runs.len());
-        }
-        Ok(found)
     }
 }
 
@@ -127,13 +108,40 @@ impl Found {
     }
 }
 
+/// The runs of some rows, or the row and column that the first bad value lies at or behind.
+fn scan<M: Element>(masks: &View<'_, M, 3>, rows: Range<usize>) -> std::result::Result<Found, [usize; 3]> {
+    let [_, height, width] = masks.shape();
+    let dense = masks.dense_from(2);
+    let mut found = Found { runs: Vec::new(), ends: Vec::with_capacity(rows.len()) };
+    let mut buffer = [M::ZERO; BLOCK];
+    vectorized(|| {
+        for row in rows {
+            let begin = found.runs.len();
+            for start in (0..width).step_by(BLOCK) {
+                let (index, len) = ([row / height, row % height, start], BLOCK.min(width - start));
+                let block = if dense {
+                    masks.run(index, len)
+                } else {
+                    buffer[..len].iter_mut().zip(masks.line(index)).for_each(|(out, value)| *out = value);
+                    &buffer[..len]
+                };
+                let kind = kind_of(block).ok_or(index)?;
+                found.extend(begin, kind, start, start + len);
+            }
+            found.ends.push(found.runs.len());
+        }
+        Ok(found)
+    })
+}
+
 /// What to do with a block; None where a value is not allowed.
-fn kind_of(block: &[f32]) -> Option<Kind> {
+#[inline(always)]
+fn kind_of<M: Element>(block: &[M]) -> Option<Kind> {
     let (mut zeros, mut ones, mut fine) = (true, true, true);
     for &value in block {
-        zeros &= value == 0.0;
-        ones &= value == 1.0;
-        fine &= !value.is_nan();
+        zeros &= value == M::ZERO;
+        ones &= value == M::ONE;
+        fine &= value.is_unit();
     }
     fine.then_some(if zeros {
         Kind::Keep
@@ -147,13 +155,9 @@ fn kind_of(block: &[f32]) -> Option<Kind> {
 fn read_units<M: Element>(masks: &View<'_, M, 3>, index: [usize; 3], out: &mut [f32]) {
     if masks.dense_from(2) {
         let values = masks.run(index, out.len());
-        for (out, value) in out.iter_mut().zip(values) {
-            *out = value.unit().unwrap_or(f32::NAN);
-        }
+        vectorized(|| out.iter_mut().zip(values).for_each(|(out, value)| *out = value.narrow()));
     } else {
-        for (out, value) in out.iter_mut().zip(masks.line(index)) {
-            *out = value.unit().unwrap_or(f32::NAN);
-        }
+        out.iter_mut().zip(masks.line(index)).for_each(|(out, value)| *out = value.narrow());
     }
 }
 
