@@ -71,7 +71,7 @@ format: $(READY) ## Bring both languages into the project's style
 
 .PHONY: bench
 bench: $(READY) ## Measure: criterion for the core, then benches/bench_*.py
-	cargo bench -p maskgrid-core --bench '*' -- --warm-up-time 0.5 --measurement-time 1.5 --sample-size 10
+	cargo bench -p maskgrid-core --bench '*' -- --warm-up-time 0.2 --measurement-time 0.6 --sample-size 10
 	@for script in benches/bench_*.py; do \
 	  echo "== $$script"; $(RUN) "$$script" $(BENCH_ARGS); \
 	done
