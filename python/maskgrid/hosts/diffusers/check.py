@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -95,7 +96,7 @@ class _Trial:
         told = any(conditioning.get(name) is not None for name in ("prompt", "prompt_embeds"))
         self.conditioning = dict(conditioning) if told else {"prompt": "a picture", **conditioning}
         # A multiple of what U-nets halve their input by.
-        cell = 8 * host.layout.align
+        cell = math.lcm(8, host.layout.align)
         self.size = (_GRID[0] * cell, _GRID[1] * cell)
         self.masks = torch.zeros(_GRID[0] * _GRID[1], 1, *self.size)
         for fork, mask in enumerate(self.masks):

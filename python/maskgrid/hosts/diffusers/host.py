@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor
 
 from maskgrid.errors import CancelledError, InvalidTypeError, InvalidValueError
-from maskgrid.hosts.diffusers.layouts import Layout, layout_of
+from maskgrid.hosts.diffusers.layouts import Layout, accepted_arguments, layout_of
 from maskgrid.hosts.diffusers.scheduler import Conversation, hosted
 from maskgrid.sampling import ForkLatents, NoiseTable
 
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
     from maskgrid.sampling.stretch import Stretch
 
 __all__ = ["DiffusersHost"]
-
-
-_STARRED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 class DiffusersHost:
@@ -39,9 +35,7 @@ class DiffusersHost:
     def __init__(self, pipe: Any) -> None:
         self.pipe = pipe
         self.layout: Layout = layout_of(pipe)
-        kinds = {name: each.kind for name, each in inspect.signature(pipe.__call__).parameters.items()}
-        self._accepts = {name for name, kind in kinds.items() if kind not in _STARRED}
-        self._takes_any = inspect.Parameter.VAR_KEYWORD in kinds.values()
+        self._accepts, self._takes_any = accepted_arguments(pipe)
 
     @property
     def stride(self) -> int:
@@ -167,9 +161,7 @@ class DiffusersHost:
             said = "; ".join(f"{argument}: {_OURS[argument]}" for argument in ours)
             raise InvalidTypeError(f"{', '.join(ours)} can't be given to {name} here ({said})")
         unknown = sorted(set(conditioning) - self._accepts)
-        # Pipelines of diffusers take **kwargs for what they deprecated, and say nothing to anything else.
-        takes_any = self._takes_any and not type(self.pipe).__module__.startswith("diffusers.")
-        if unknown and not takes_any:
+        if unknown and not self._takes_any:
             allowed = ", ".join(sorted(self._accepts - set(_OURS)))
             raise InvalidTypeError(f"{name} does not take {', '.join(unknown)}; allowed: {allowed}")
 

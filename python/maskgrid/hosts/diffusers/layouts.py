@@ -7,6 +7,7 @@ latent cell has, and what the family's networks want besides.
 from __future__ import annotations
 
 import inspect
+import math
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from maskgrid.hosts.diffusers.codecs import Codec, DeepCompressionCodec, KLCodec
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Layout", "layout_of", "supported_families"]
+__all__ = ["Layout", "accepted_arguments", "layout_of", "supported_families"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,20 +61,19 @@ class Layout:
         config = pipe.scheduler.config
         if not config.get("use_dynamic_shifting", False):
             return None
-        module = sys.modules[type(pipe).__module__]
         tokens = self.seq_len(*size)
-        if hasattr(module, "compute_empirical_mu"):
-            return float(module.compute_empirical_mu(image_seq_len=tokens, num_steps=steps))
-        if hasattr(module, "calculate_shift"):
+        empirical = _function_beside(pipe, "compute_empirical_mu")
+        if empirical is not None:
+            return float(empirical(image_seq_len=tokens, num_steps=steps))
+        linear = _function_beside(pipe, "calculate_shift")
+        if linear is not None:
             defaults = {
                 "base_image_seq_len": 256,
                 "max_image_seq_len": 4096,
                 "base_shift": 0.5,
                 "max_shift": self.max_shift,
             }
-            return float(
-                module.calculate_shift(tokens, *(config.get(key, value) for key, value in defaults.items()))
-            )
+            return float(linear(tokens, *(config.get(key, value) for key, value in defaults.items())))
         raise InvalidTypeError(
             f"{type(pipe).__name__} shifts its noise dynamically in a way that is not known; "
             f"allowed: a module with calculate_shift or compute_empirical_mu"
@@ -91,21 +91,36 @@ def layout_of(pipe: Any) -> Layout:
     missing = [part for part in ("scheduler", "vae") if getattr(pipe, part, None) is None]
     if missing:
         raise InvalidTypeError(f"{name} has no {' and no '.join(missing)}; allowed: a pipeline with both")
-    arguments = inspect.signature(pipe.__call__).parameters
-    missing = [argument for argument in _NEEDED if argument not in arguments]
+    accepted, takes_any = accepted_arguments(pipe)
+    missing = [argument for argument in _NEEDED if argument not in accepted and not takes_any]
     if missing:
         raise InvalidTypeError(
             f"{name} takes no {' and no '.join(missing)}; allowed: a text-to-image pipeline, which takes them"
         )
-    surplus = [argument for argument in _OTHER_JOBS if argument in arguments]
-    for names, make in _FAMILIES:
-        if name.startswith(names) and not surplus and not any(word in name for word in _OTHER_NAMES):
-            return make(pipe)
+    surplus = [argument for argument in _OTHER_JOBS if argument in accepted]
+    for kind in type(pipe).__mro__:
+        for names, make in _FAMILIES:
+            if kind.__name__.startswith(names) and not surplus:
+                if any(word in kind.__name__ for word in _OTHER_NAMES):
+                    break
+                return make(pipe)
     reason = f" (it takes {' and '.join(surplus)}: not a text-to-image pipeline)" if surplus else ""
     raise InvalidTypeError(
         f"{name} has no layout for its latents{reason}; "
         f"there are layouts for text-to-image pipelines of {', '.join(supported_families())}"
     )
+
+
+def accepted_arguments(pipe: Any) -> tuple[set[str], bool]:
+    """The names of a pipeline's arguments, and whether it has a use for any other.
+
+    Pipelines of diffusers take **kwargs for what they deprecated and say nothing to anything else.
+    """
+    parameters = inspect.signature(pipe.__call__).parameters.values()
+    starred = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    names = {each.name for each in parameters if each.kind not in starred}
+    has_others = any(each.kind == inspect.Parameter.VAR_KEYWORD for each in parameters)
+    return names, has_others and not type(pipe).__module__.startswith("diffusers.")
 
 
 def supported_families() -> list[str]:
@@ -128,14 +143,19 @@ def _spatial(pipe: Any, **options: Any) -> Layout:
 def _patched(pipe: Any, **options: Any) -> Layout:
     """Spatial latents of which the transformer itself makes tokens."""
     patch = pipe.transformer.config.patch_size
-    return _spatial(pipe, align=patch, seq_len=lambda h, w: (h // patch) * (w // patch), **options)
+    align = math.lcm(patch, _cells(8, _kl_stride(pipe.vae)))
+    return _spatial(pipe, align=align, seq_len=lambda h, w: (h // patch) * (w // patch), **options)
 
 
 def _sana(pipe: Any) -> Layout:
     vae = pipe.vae
     stride = 2 ** (len(vae.config.encoder_block_out_channels) - 1)
     return Layout(
-        family="Sana", codec=DeepCompressionCodec(vae), stride=stride, channels=vae.config.latent_channels
+        family="Sana",
+        codec=DeepCompressionCodec(vae),
+        stride=stride,
+        channels=vae.config.latent_channels,
+        align=_cells(32, stride),
     )
 
 
@@ -206,7 +226,7 @@ _OTHER_NAMES = (
 
 _FAMILIES: tuple[tuple[tuple[str, ...], Callable[[Any], Layout]], ...] = (
     (("StableDiffusion3",), lambda pipe: _patched(pipe, max_shift=1.16)),
-    (("StableDiffusion",), _spatial),
+    (("StableDiffusion",), lambda pipe: _spatial(pipe, align=_cells(8, _kl_stride(pipe.vae)))),
     (("PixArt",), lambda pipe: _patched(pipe)),
     (("Flux2",), _flux2),
     (("Flux", "Chroma"), _packed),
@@ -214,6 +234,18 @@ _FAMILIES: tuple[tuple[tuple[str, ...], Callable[[Any], Layout]], ...] = (
     (("ZImage",), lambda pipe: _spatial(pipe, align=2, dtype=torch.float32)),
     (("Sana",), _sana),
 )
+
+
+def _function_beside(pipe: Any, name: str) -> Callable[..., Any] | None:
+    """A function of the module that a pipeline's class, or one that it extends, is written in."""
+    modules = (sys.modules.get(kind.__module__) for kind in type(pipe).__mro__)
+    found = (getattr(module, name, None) for module in modules)
+    return next((function for function in found if function is not None), None)
+
+
+def _cells(pixels: int, stride: int) -> int:
+    """Latent cells whose sides in pixels divide by `pixels`, which pipelines insist on whatever the VAE."""
+    return pixels // math.gcd(pixels, stride)
 
 
 def _kl_stride(vae: Any) -> int:
