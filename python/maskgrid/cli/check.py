@@ -1,0 +1,22 @@
+"""`maskgrid check`: can a model be trusted with the job?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from maskgrid.cli.running import load
+
+if TYPE_CHECKING:
+    import argparse
+
+__all__ = ["run"]
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the self-test of the host and print what it says; 1 where the model can't be trusted."""
+    maker = load(options.model, options.device, options.dtype)
+    from maskgrid.hosts.diffusers import check
+
+    report = check(maker.host.pipe)
+    print(report)
+    return 0 if report.trusted else 1

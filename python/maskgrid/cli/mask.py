@@ -1,0 +1,52 @@
+"""`maskgrid mask`: prepare a stencil."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from maskgrid.errors import InvalidValueError
+from maskgrid.geometry import Grid
+
+if TYPE_CHECKING:
+    import argparse
+
+__all__ = ["run"]
+
+
+def run(options: argparse.Namespace) -> int:
+    """Read a mask, prepare it, write it."""
+    from maskgrid.images import read_stencil, to_pil
+    from maskgrid.output import write_picture
+    from maskgrid.stencils import prepare_stencil
+
+    mask = read_stencil(options.mask)
+    if options.cell is not None:
+        grid = Grid(
+            options.rows or 1,
+            options.columns or 1,
+            canvas=mask.shape[:2],
+            gap=options.gap,
+            margin=options.margin,
+            stride=1,
+        )
+        mask = mask[grid.cell_rect(grid.index_of(*options.cell)).slices]
+    elif options.rows or options.columns:
+        raise InvalidValueError(
+            "--rows and --columns are there to find a cell; say which with --cell ROW,COLUMN"
+        )
+    stencil = prepare_stencil(
+        mask,
+        threshold=options.threshold,
+        invert=options.invert,
+        fill_holes=options.fill_holes,
+        grow=options.grow,
+        shrink=options.shrink,
+        feather=options.feather,
+    )
+    path = write_picture(to_pil(stencil), options.out, force=options.force)
+    height, width = stencil.shape
+    share = float(np.mean(stencil, dtype=np.float64)) / 255
+    print(f"{path}: {height} x {width} px, {share:.1%} may change")
+    return 0

@@ -1,0 +1,110 @@
+"""How far a run is, on stderr: a line that is rewritten on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from maskgrid.sampling import Progress
+
+__all__ = ["Meter", "Reporter"]
+
+
+class Meter:
+    """How much of a run is done.
+
+    A step of the sheet counts as one piece of work, a step of a batch of forks as one for each of them.
+
+    Args:
+        settings: Arguments of the run, as `MaskGrid.__call__` has them.
+    """
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self._first: int = settings.get("start_at_step") or 0
+        self._stop: int | None = settings.get("end_at_step")
+        part_at = settings.get("fork_at")
+        if part_at is None and str(settings.get("mode", "sample")).lower().startswith("fork"):
+            part_at = 0
+        self._part_at: int | None = part_at
+        texts = (settings.get("prompt"), settings.get("negative_prompt"))
+        self._own_texts = any(isinstance(text, list | tuple) for text in texts)
+
+    def share(self, progress: Progress) -> float:
+        """What part of the work is done after this call, in [0, 1]."""
+        stop = progress.steps if self._stop is None else min(self._stop, progress.steps)
+        part_at = stop if self._part_at is None else min(max(self._part_at, self._first), stop)
+        # A sheet whose cells have texts of their own costs as much as the forks.
+        cost = progress.fork_count if self._own_texts else 1
+        together, alone = (part_at - self._first) * cost, stop - part_at
+        if progress.together:
+            done = (progress.step + 1 - self._first) * cost
+        else:
+            own = progress.step + 1 - part_at
+            done = together + progress.forks[0] * alone + own * len(progress.forks)
+        return min(max(done / max(together + alone * progress.fork_count, 1), 0.0), 1.0)
+
+
+class Reporter:
+    """A callback that writes how far a run is.
+
+    Args:
+        settings: Arguments of the run.
+        preview: Called after each step, to write a preview; None for none.
+        stream: Where to write; default stderr.
+    """
+
+    def __init__(
+        self,
+        settings: Mapping[str, Any],
+        *,
+        preview: Callable[[Progress], None] | None = None,
+        stream: TextIO | None = None,
+    ) -> None:
+        self._meter = Meter(settings)
+        self._preview = preview
+        self._stream = stream or sys.stderr
+        self._rewrites = self._stream.isatty()
+        self._start = time.monotonic()
+        self._written = ""
+        self._shown = -1.0
+
+    def __call__(self, progress: Progress) -> None:
+        """Say where the run is."""
+        share = self._meter.share(progress)
+        elapsed = time.monotonic() - self._start
+        left = elapsed * (1 - share) / share if share else 0.0
+        line = f"{share:4.0%}  {_whose(progress)}  step {progress.step + 1} of {progress.steps}"
+        line += f"  {_clock(elapsed)} so far, {_clock(left)} left"
+        if self._rewrites:
+            self._stream.write(f"\r{line.ljust(len(self._written))}")
+            self._stream.flush()
+        elif share - self._shown >= 0.1 or share == 1:
+            print(line, file=self._stream)
+            self._shown = share
+        self._written = line
+        if self._preview:
+            self._preview(progress)
+
+    def close(self) -> None:
+        """End the line."""
+        if self._rewrites and self._written:
+            print(file=self._stream)
+            self._written = ""
+
+
+def _whose(progress: Progress) -> str:
+    """The forks, counted from 1."""
+    if progress.together:
+        return f"all {progress.fork_count} forks together"
+    first, last = progress.forks[0] + 1, progress.forks[-1] + 1
+    which = f"fork {first}" if first == last else f"forks {first} to {last}"
+    return f"{which} of {progress.fork_count}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

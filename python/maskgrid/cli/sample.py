@@ -1,0 +1,58 @@
+"""`maskgrid sample`: the main job."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from maskgrid.cli.running import load, make_and_save, reporter
+from maskgrid.errors import MaskGridError
+from maskgrid.output import check_folder_is_free
+
+if TYPE_CHECKING:
+    import argparse
+
+__all__ = ["run"]
+
+_ARGUMENTS = (
+    *("image", "mask", "rows", "columns", "gap", "margin", "prompt", "negative_prompt", "cfg"),
+    *("mode", "fork_at", "sampler", "schedule", "steps", "seed", "fork_seeds", "denoise", "start_at_step"),
+    *("end_at_step", "return_with_leftover_noise", "feather", "coverage", "micro_batch"),
+)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Sample with new settings, or again with those of a manifest."""
+    settings = {
+        name: _one(getattr(options, name)) for name in _ARGUMENTS if getattr(options, name) is not None
+    }
+    check_folder_is_free(options.out, force=options.force)
+    if options.manifest:
+        return _again(options, settings)
+    missing = [f"--{name}" for name in ("image", "mask") if name not in settings]
+    if missing:
+        raise MaskGridError(f"{' and '.join(missing)} missing; sample needs both, or --from a manifest")
+    maker = load(options.model or "bundled", options.device, options.dtype)
+    report = reporter(options, maker, settings)
+    return make_and_save(options, lambda: maker(callback=report, **settings), report)
+
+
+def _again(options: argparse.Namespace, settings: dict[str, Any]) -> int:
+    from maskgrid.output import read_manifest
+
+    recorded = read_manifest(options.manifest).get("settings", {})
+    source = recorded.get("pipeline") or {}
+    model = options.model or source.get("model")
+    if model is None:
+        raise MaskGridError(f"{options.manifest} names no model; say which with --model")
+    device, dtype = options.device or source.get("device"), options.dtype or source.get("dtype")
+    # fork_at counts before a mode, so a mode that is asked for has to take it out.
+    if "mode" in settings and "fork_at" not in settings:
+        settings["fork_at"] = None
+    maker = load(model, device, dtype)
+    report = reporter(options, maker, {**recorded, **settings})
+    return make_and_save(options, lambda: maker.again(options.manifest, callback=report, **settings), report)
+
+
+def _one(value: Any) -> Any:
+    """A text that was given once is for all cells."""
+    return value[0] if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str) else value

@@ -1,0 +1,248 @@
+"""The command line, as people call it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from maskgrid import Forks
+from maskgrid.cli import main
+from maskgrid.cli.progress import Meter, Reporter
+from maskgrid.models import BUNDLED, bundled_folder
+from maskgrid.sampling import Progress
+
+COMMANDS = ("demo", "sample", "plan", "mask", "merge", "check", "bench")
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def files(sheet, stencil, tmp_path) -> list[str]:
+    Image.fromarray(sheet).save(tmp_path / "sheet.png")
+    Image.fromarray(stencil).save(tmp_path / "stencil.png")
+    return ["--image", "sheet.png", "--mask", "stencil.png", "--rows", "2", "--columns", "3"]
+
+
+def sample(files: list[str], model: Path, *more: str) -> list[str]:
+    settings = ["--prompt", "a sad face", "--steps", "2", "--mode", "fork", "--device", "cpu"]
+    return ["sample", *files, "--model", str(model), *settings, *more]
+
+
+def names(folder: str) -> list[str]:
+    return sorted(path.name for path in Path(folder).iterdir())
+
+
+def pixels(path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.array(image)
+
+
+def test_help_and_version_bring_nothing_heavy():
+    code = (
+        "import sys; from maskgrid.cli.arguments import make_parser; make_parser().format_help()\n"
+        "print(*[m for m in ('torch', 'diffusers', 'PIL', 'scipy') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert ended.value.code == 0
+    assert "--debug" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [[], ["nonsense"], ["sample", "--steps", "many"], ["sample", "--gap", "1,2,3"], ["mask", "a.png"]],
+)
+def test_wrong_usage_is_one_line_and_2(argv, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(argv)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("argv", "text"),
+    [
+        (["sample"], "--image and --mask missing"),
+        (["sample", "--image", "no.png", "--mask", "no.png", "--model", "no/such/folder"], "no model"),
+        (["sample", "--from", "nowhere.json"], "nowhere.json"),
+        (["plan", "--image", "no.png", "--mask", "no.png"], "no file no.png"),
+        (["merge", "nowhere", "--out", "x.png"], "manifest"),
+        (["check", "--model", "nothing"], "no model 'nothing'"),
+    ],
+)
+def test_an_error_is_one_line_and_1(argv, text, capsys):
+    assert main(argv) == 1
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert message.startswith("maskgrid: error: ")
+    assert text in message
+    assert main([*argv, "--debug"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_sample_writes_the_folder_and_reports(files, model_folder, sheet, capsys):
+    assert main(sample(files, model_folder, "--preview", "--out", "out/one")) == 0
+    printed = capsys.readouterr()
+    assert "6 forks in out/one" in printed.out
+    assert "100%  forks 1 to 6 of 6  step 2 of 2" in printed.err
+    forks = Forks.load("out/one")
+    assert np.array_equal(np.asarray(forks.original), sheet)
+    assert not np.array_equal(pixels("out/one/merged.png"), sheet)
+    assert pixels("out/preview.png").shape == sheet.shape
+    assert names("out") == ["one", "preview.png"]
+    assert main(sample(files, model_folder, "--out", "out/one")) == 1
+    assert "--force" in capsys.readouterr().err
+
+
+def test_a_manifest_makes_the_same_pictures_again(files, model_folder):
+    controls = ["--fork-at", "1", "--sampler", "dpmpp_2m", "--scheduler", "karras", "--seed", "5"]
+    more = ["--fork-seeds", "increment", "--cfg", "3", "--negative-prompt", "no", "--feather", "1"]
+    assert main(sample(files, model_folder, *controls, *more, "--out", "one")) == 0
+    for name in ("sheet.png", "stencil.png"):
+        Path(name).unlink()
+    assert main(["sample", "--from", "one/manifest.json", "--out", "two"]) == 0
+    for path in Path("one").glob("*.png"):
+        assert np.array_equal(pixels(path), pixels(Path("two") / path.name))
+    assert Path("one/manifest.json").read_text() == Path("two/manifest.json").read_text()
+    assert main(["sample", "--from", "one", "--seed", "6", "--out", "three"]) == 0
+    assert not np.array_equal(pixels("one/merged.png"), pixels("three/merged.png"))
+
+
+def test_prompts_for_each_cell(files, model_folder):
+    texts = [item for text in "abcdef" for item in ("--prompt", text)]
+    command = sample(files, model_folder, "--out", "out")
+    start = command.index("--prompt")
+    assert main([*command[:start], *command[start + 2 :], *texts]) == 0
+    assert Forks.load("out").settings["prompt"] == list("abcdef")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
+def test_what_is_finished_at_ctrl_c_is_kept_and_said(files, model_folder):
+    command = sample(files, model_folder, "--micro-batch", "1", "--steps", "100", "--out", "out")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    program = [sys.executable, "-m", "maskgrid", *command]
+    with subprocess.Popen(program, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "fork 2 of 6" in line or "fork 3 of 6" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert process.returncode == 130
+    kept = Forks.load("out")
+    assert 1 <= len(kept) < 6
+    assert f"interrupted; {len(kept)} fork" in rest
+    assert names(".") == ["out", "sheet.png", "stencil.png"]
+
+
+def test_plan_prints_a_table_and_draws_it(files, capsys):
+    assert main(["plan", *files, "--stride", "2", "--halo", "1", "--out", "plan.png"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "6 forks" in lines[1]
+    assert lines[-2].split()[:4] == ["5", "5", "1", "2"]
+    assert pixels("plan.png").shape[2] == 3
+    assert main(["plan", *files, "--stride", "2", "--out", "plan.png"]) == 1
+
+
+def test_plan_says_what_the_coverage_loses(files, capsys):
+    line = np.zeros((16, 16), np.uint8)
+    line[:, 0] = 255
+    Image.fromarray(line).save("stencil.png")
+    assert main(["plan", *files, "--stride", "8"]) == 0
+    assert "lost by coverage center: forks 0, 1, 2, 3, 4, 5" in capsys.readouterr().out
+    assert main(["plan", *files, "--stride", "8", "--coverage", "max"]) == 0
+    assert "lost" not in capsys.readouterr().out
+
+
+def test_mask_cuts_a_cell_and_prepares_it(stencil, capsys):
+    whole = np.zeros((32, 48), np.uint8)
+    whole[16:, 32:] = stencil // 2
+    Image.fromarray(whole).save("whole.png")
+    place = ["--rows", "2", "--columns", "3", "--cell", "1,2"]
+    assert main(["mask", "whole.png", *place, "--threshold", "0.3", "--out", "cell.png"]) == 0
+    assert np.array_equal(pixels("cell.png"), stencil)
+    assert "16 x 16 px" in capsys.readouterr().out
+    assert main(["mask", "cell.png", "--invert", "--grow", "1", "--out", "cell.png", "--force"]) == 0
+    assert pixels("cell.png").sum() > (255 - stencil).sum()
+    assert main(["mask", "cell.png", "--rows", "2", "--out", "other.png"]) == 1
+
+
+def test_merge_puts_picked_cells_of_folders_into_one_sheet(forks, sheet):
+    forks.save("a")
+    forks[2:4].save("b")
+    assert main(["merge", "a", "b", "--pick", "0,1=1", "0,2=6", "--out", "picked.png"]) == 0
+    assert np.array_equal(pixels("picked.png"), np.asarray(forks.pick([1, 2])))
+    assert main(["merge", "a", "--out", "all.png"]) == 0
+    assert np.array_equal(pixels("all.png"), np.asarray(forks.merged()))
+    assert main(["merge", "a", "--pick", "4", "--out", "one.png"]) == 0
+    assert np.array_equal(pixels("one.png"), forks.array(4))
+    for wrong in (["0,1=2"], ["1", "0,1=1"], ["0,1=1", "0,1=1"], ["17"]):
+        assert main(["merge", "a", "--pick", *wrong, "--out", "wrong.png"]) == 1
+    assert not Path("wrong.png").exists()
+
+
+def test_check_says_whether_a_model_can_be_trusted(model_folder, capsys):
+    assert main(["check", "--model", str(model_folder), "--device", "cpu"]) == 0
+    assert "StableDiffusionPipeline can be trusted" in capsys.readouterr().out
+
+
+def test_bench_compares_both_ways(capsys):
+    assert main(["bench", "--cell", "16", "--rows", "2", "--columns", "2"]) == 0
+    assert capsys.readouterr().out.count("times faster") == 2
+
+
+def test_demo_redraws_or_says_that_the_model_is_missing(capsys):
+    try:
+        bundled_folder()
+    except Exception:
+        assert main(["demo"]) == 1
+        assert "the bundled model is not in this installation" in capsys.readouterr().err
+    else:
+        assert main(["demo", "--steps", "1", "--out", "out"]) == 0
+        assert len(Forks.load("out")) == 9
+        assert Forks.load("out").settings["pipeline"]["model"] == BUNDLED
+
+
+def progress(step: int, forks: tuple[int, ...], *, together: bool, steps: int = 4) -> Progress:
+    return Progress(step, steps, torch.tensor(1.0), forks, 6, together, lambda: torch.zeros(1))
+
+
+@pytest.mark.parametrize("prompt", ["one", list("abcdef")])
+@pytest.mark.parametrize("part_at", [0, 1, 4])
+@pytest.mark.parametrize("batch", [1, 2, 6])
+def test_the_share_of_the_work_rises_to_one(prompt, part_at, batch):
+    meter = Meter({"fork_at": part_at, "prompt": prompt})
+    shares = [meter.share(progress(step, tuple(range(6)), together=True)) for step in range(part_at)]
+    for first in range(0, 6, batch):
+        forks = tuple(range(first, first + batch))
+        shares += [meter.share(progress(s, forks, together=False)) for s in range(part_at, 4)]
+    assert shares == sorted(set(shares))
+    assert shares[0] > 0
+    assert shares[-1] == 1
+
+
+def test_the_report_names_steps_forks_and_times(capsys):
+    report = Reporter({"mode": "fork"})
+    time.sleep(0.01)
+    for step in range(4):
+        report(progress(step, (0,), together=False))
+    for step in range(4):
+        report(progress(step, (1, 2, 3, 4, 5), together=False))
+    report.close()
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[-1] == "100%  forks 2 to 6 of 6  step 4 of 4  0:00 so far, 0:00 left"
