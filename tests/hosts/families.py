@@ -1,0 +1,514 @@
+"""Tiny pipelines of the twelve families, built from config with random weights, and what to tell them."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+import diffusers as d
+import torch
+from torch import Tensor
+
+from maskgrid.sampling import ForkControls, ForkLatents, fork_job
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from maskgrid.hosts.diffusers import DiffusersHost
+
+__all__ = [
+    "DYNAMIC",
+    "FAMILIES",
+    "GRID",
+    "QUIET",
+    "SIZE",
+    "build",
+    "cached",
+    "conditioning_of",
+    "fork_latents",
+    "relative",
+    "sheet",
+    "stencils",
+]
+
+# Networks are tiny here: threads would only wait for each other.
+torch.set_num_threads(1)
+d.utils.logging.set_verbosity_error()
+
+QUIET = (
+    # diffusers' own Chroma uses what diffusers deprecates.
+    "ignore:`FluxPosEmbed` is deprecated:FutureWarning",
+    # diffusers takes tensors for numpy arrays.
+    "ignore:__array_wrap__ must accept context:DeprecationWarning",
+    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning",
+)
+"""Warnings of the libraries that tests with pipelines pass over."""
+GRID = (2, 2)
+SIZE = (8, 16)
+STEPS = 3
+Conditioning = dict[str, Any]
+Built = tuple[Any, Conditioning]
+
+_BETAS = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
+_NO_CHECKER = {
+    "safety_checker": None,
+    "feature_extractor": None,
+    "image_encoder": None,
+    "requires_safety_checker": False,
+}
+_FLUX_VAE = {
+    "use_quant_conv": False,
+    "use_post_quant_conv": False,
+    "shift_factor": 0.0609,
+    "scaling_factor": 1.5035,
+}
+# Tokens of an image lie between these, so that the shift follows the size of tiny images too.
+_DYNAMIC = {"use_dynamic_shifting": True, "base_image_seq_len": 16, "max_image_seq_len": 256}
+
+
+def _unet(**options: Any) -> Any:
+    return d.UNet2DConditionModel(
+        block_out_channels=(4, 8),
+        layers_per_block=1,
+        sample_size=32,
+        in_channels=4,
+        out_channels=4,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=32,
+        norm_num_groups=2,
+        **options,
+    )
+
+
+def _kl(channels: int = 4, blocks: int = 2, **options: Any) -> Any:
+    return d.AutoencoderKL(
+        block_out_channels=[4] * blocks,
+        down_block_types=["DownEncoderBlock2D"] * blocks,
+        up_block_types=["UpDecoderBlock2D"] * blocks,
+        latent_channels=channels,
+        norm_num_groups=1,
+        **options,
+    )
+
+
+def _euler(prediction: str = "epsilon") -> Any:
+    return d.EulerDiscreteScheduler(
+        **_BETAS, prediction_type=prediction, timestep_spacing="linspace", steps_offset=1
+    )
+
+
+def _embeds(width: int, *, negative: bool = True, mask: str = "", pooled: int = 0) -> Conditioning:
+    """Random embeddings of 8 tokens, with what else a family wants."""
+    told: Conditioning = {}
+    for prefix in ("", "negative_") if negative else ("",):
+        told[f"{prefix}prompt_embeds"] = torch.randn(1, 8, width)
+        if mask:
+            told[f"{prefix}{mask}"] = torch.ones(1, 8)
+        if pooled:
+            told[f"{prefix}pooled_prompt_embeds"] = torch.randn(1, pooled)
+    return told
+
+
+def sd(prediction: str = "epsilon") -> Built:
+    pipe = d.StableDiffusionPipeline(
+        vae=_kl(),
+        text_encoder=None,
+        tokenizer=None,
+        unet=_unet(),
+        scheduler=_euler(prediction),
+        **_NO_CHECKER,
+    )
+    return pipe, {**_embeds(32), "guidance_scale": 4.0}
+
+
+def sdxl() -> Built:
+    unet = _unet(
+        addition_embed_type="text_time",
+        addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=6 * 8 + 16,
+    )
+    pipe = d.StableDiffusionXLPipeline(
+        vae=_kl(latents_mean=[0.1, -0.2, 0.3, 0.0], latents_std=[1.1, 0.9, 1.2, 1.0]),
+        text_encoder=None,
+        text_encoder_2=None,
+        tokenizer=None,
+        tokenizer_2=None,
+        unet=unet,
+        scheduler=_euler(),
+        add_watermarker=False,
+    )
+    return pipe, {**_embeds(32, pooled=16), "guidance_scale": 4.0}
+
+
+def controlnet() -> Built:
+    net = d.ControlNetModel(
+        block_out_channels=(4, 8),
+        layers_per_block=1,
+        in_channels=4,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        conditioning_embedding_out_channels=(2, 4),
+        cross_attention_dim=32,
+        norm_num_groups=2,
+    )
+    with torch.no_grad():
+        # A new ControlNet's outputs are zero, and would say nothing.
+        for block in (*net.controlnet_down_blocks, net.controlnet_mid_block):
+            torch.nn.init.normal_(block.weight)
+    pipe = d.StableDiffusionControlNetPipeline(
+        vae=_kl(),
+        text_encoder=None,
+        tokenizer=None,
+        unet=_unet(),
+        controlnet=net,
+        scheduler=_euler(),
+        **_NO_CHECKER,
+    )
+    image = torch.rand(1, 3, SIZE[0] * 2, SIZE[1] * 2)
+    return pipe, {**_embeds(32), "guidance_scale": 4.0, "image": image}
+
+
+def pixart() -> Built:
+    transformer = d.PixArtTransformer2DModel(
+        sample_size=16,
+        num_layers=1,
+        patch_size=2,
+        attention_head_dim=8,
+        num_attention_heads=2,
+        caption_channels=32,
+        in_channels=4,
+        cross_attention_dim=16,
+        out_channels=8,
+        attention_bias=True,
+        activation_fn="gelu-approximate",
+        num_embeds_ada_norm=1000,
+        norm_type="ada_norm_single",
+        norm_elementwise_affine=False,
+        norm_eps=1e-6,
+        use_additional_conditions=False,
+    )
+    pipe = d.PixArtSigmaPipeline(
+        tokenizer=None,
+        text_encoder=None,
+        vae=_kl(),
+        transformer=transformer,
+        scheduler=d.DPMSolverMultistepScheduler(**_BETAS),
+    )
+    return pipe, {**_embeds(32, mask="prompt_attention_mask"), "prompt": None, "negative_prompt": None}
+
+
+def sd3() -> Built:
+    transformer = d.SD3Transformer2DModel(
+        sample_size=32,
+        patch_size=2,
+        in_channels=4,
+        num_layers=1,
+        attention_head_dim=8,
+        num_attention_heads=4,
+        caption_projection_dim=32,
+        joint_attention_dim=32,
+        pooled_projection_dim=64,
+        out_channels=4,
+    )
+    encoders = {f"{part}{i}": None for part in ("text_encoder", "tokenizer") for i in ("", "_2", "_3")}
+    pipe = d.StableDiffusion3Pipeline(
+        transformer=transformer,
+        scheduler=d.FlowMatchEulerDiscreteScheduler(shift=3.0),
+        vae=_kl(**_FLUX_VAE),
+        **encoders,
+    )
+    return pipe, _embeds(32, pooled=64)
+
+
+def flux() -> Built:
+    transformer = d.FluxTransformer2DModel(
+        patch_size=1,
+        in_channels=16,
+        num_layers=1,
+        num_single_layers=1,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=32,
+        pooled_projection_dim=32,
+        axes_dims_rope=[4, 4, 8],
+    )
+    pipe = d.FluxPipeline(
+        scheduler=d.FlowMatchEulerDiscreteScheduler(**_DYNAMIC),
+        vae=_kl(**_FLUX_VAE),
+        text_encoder=None,
+        tokenizer=None,
+        text_encoder_2=None,
+        tokenizer_2=None,
+        transformer=transformer,
+    )
+    return pipe, _embeds(32, negative=False, pooled=32)
+
+
+def chroma() -> Built:
+    transformer = d.ChromaTransformer2DModel(
+        patch_size=1,
+        in_channels=16,
+        num_layers=1,
+        num_single_layers=1,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=32,
+        axes_dims_rope=[4, 4, 8],
+        approximator_hidden_dim=32,
+        approximator_layers=1,
+        approximator_num_channels=16,
+    )
+    pipe = d.ChromaPipeline(
+        scheduler=d.FlowMatchEulerDiscreteScheduler(),
+        vae=_kl(**_FLUX_VAE),
+        text_encoder=None,
+        tokenizer=None,
+        transformer=transformer,
+    )
+    return pipe, _embeds(32, mask="prompt_attention_mask")
+
+
+def flux2() -> Built:
+    transformer = d.Flux2Transformer2DModel(
+        patch_size=1,
+        in_channels=4,
+        num_layers=1,
+        num_single_layers=1,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=16,
+        timestep_guidance_channels=256,
+        axes_dims_rope=[4, 4, 4, 4],
+    )
+    vae = d.AutoencoderKLFlux2(
+        sample_size=32,
+        down_block_types=("DownEncoderBlock2D",),
+        up_block_types=("UpDecoderBlock2D",),
+        block_out_channels=(4,),
+        layers_per_block=1,
+        latent_channels=1,
+        norm_num_groups=1,
+        use_quant_conv=False,
+        use_post_quant_conv=False,
+    )
+    vae.bn.running_mean.copy_(torch.randn(4) / 10)
+    vae.bn.running_var.copy_(torch.rand(4) + 0.5)
+    pipe = d.Flux2Pipeline(
+        scheduler=d.FlowMatchEulerDiscreteScheduler(**_DYNAMIC),
+        vae=vae,
+        text_encoder=None,
+        tokenizer=None,
+        transformer=transformer,
+    )
+    return pipe, _embeds(16, negative=False)
+
+
+def qwen() -> Built:
+    transformer = d.QwenImageTransformer2DModel(
+        patch_size=2,
+        in_channels=16,
+        out_channels=4,
+        num_layers=2,
+        attention_head_dim=16,
+        num_attention_heads=3,
+        joint_attention_dim=16,
+        guidance_embeds=False,
+        axes_dims_rope=(8, 4, 4),
+    )
+    vae = d.AutoencoderKLQwenImage(
+        base_dim=24,
+        z_dim=4,
+        dim_mult=[1, 2, 4],
+        num_res_blocks=1,
+        temperal_downsample=[False, True],
+        latents_mean=[0.1, -0.1, 0.2, 0.0],
+        latents_std=[1.2, 0.9, 1.0, 1.1],
+    )
+    pipe = d.QwenImagePipeline(
+        scheduler=d.FlowMatchEulerDiscreteScheduler(**_DYNAMIC, max_shift=0.9, shift_terminal=0.02),
+        vae=vae,
+        text_encoder=None,
+        tokenizer=None,
+        transformer=transformer,
+    )
+    told = _embeds(16)
+    masks = {f"{prefix}prompt_embeds_mask": torch.ones(1, 8).long() for prefix in ("", "negative_")}
+    return pipe, {**told, **masks, "true_cfg_scale": 3.0}
+
+
+def z_image() -> Built:
+    transformer = d.ZImageTransformer2DModel(
+        all_patch_size=(2,),
+        all_f_patch_size=(1,),
+        in_channels=16,
+        dim=32,
+        n_layers=2,
+        n_refiner_layers=1,
+        n_heads=2,
+        n_kv_heads=2,
+        norm_eps=1e-5,
+        qk_norm=True,
+        cap_feat_dim=16,
+        rope_theta=256.0,
+        t_scale=1000.0,
+        axes_dims=[8, 4, 4],
+        axes_lens=[256, 32, 32],
+    )
+    with torch.no_grad():
+        # Made without a value.
+        transformer.x_pad_token.fill_(1)
+        transformer.cap_pad_token.fill_(1)
+    pipe = d.ZImagePipeline(
+        scheduler=d.FlowMatchEulerDiscreteScheduler(**_DYNAMIC),
+        vae=_kl(16, scaling_factor=0.3611, shift_factor=0.1159),
+        text_encoder=None,
+        tokenizer=None,
+        transformer=transformer,
+    )
+    told = {name: [value[0]] for name, value in _embeds(16).items()}
+    return pipe, {**told, "guidance_scale": 3.0}
+
+
+def sana() -> Built:
+    transformer = d.SanaTransformer2DModel(
+        patch_size=1,
+        in_channels=4,
+        out_channels=4,
+        num_layers=1,
+        num_attention_heads=2,
+        attention_head_dim=4,
+        num_cross_attention_heads=2,
+        cross_attention_head_dim=4,
+        cross_attention_dim=8,
+        caption_channels=8,
+        sample_size=32,
+    )
+    sides = {
+        f"{side}_{name}": value
+        for side in ("encoder", "decoder")
+        for name, value in {
+            "block_types": ("ResBlock", "ResBlock", "ResBlock", "EfficientViTBlock"),
+            "block_out_channels": (8, 8, 8, 8),
+            "qkv_multiscales": ((), (), (), (5,)),
+            "layers_per_block": (1, 1, 1, 1),
+        }.items()
+    }
+    vae = d.AutoencoderDC(
+        in_channels=3,
+        latent_channels=4,
+        attention_head_dim=2,
+        downsample_block_type="conv",
+        upsample_block_type="interpolate",
+        decoder_norm_types="rms_norm",
+        decoder_act_fns="silu",
+        scaling_factor=0.41407,
+        **sides,
+    )
+    pipe = d.SanaPipeline(
+        tokenizer=None,
+        text_encoder=None,
+        vae=vae,
+        transformer=transformer,
+        scheduler=d.DPMSolverMultistepScheduler(
+            prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0
+        ),
+    )
+    return pipe, {**_embeds(8, mask="prompt_attention_mask"), "prompt": None, "negative_prompt": None}
+
+
+FAMILIES: dict[str, Callable[[], Built]] = {
+    "sd": sd,
+    "sd_v": functools.partial(sd, "v_prediction"),
+    "sdxl": sdxl,
+    "controlnet": controlnet,
+    "pixart": pixart,
+    "sd3": sd3,
+    "flux": flux,
+    "chroma": chroma,
+    "flux2": flux2,
+    "qwen": qwen,
+    "z_image": z_image,
+    "sana": sana,
+}
+DYNAMIC = ("flux", "flux2", "qwen", "z_image")
+
+
+def build(name: str) -> Built:
+    """A new pipeline of a family, the same each time, and the conditioning of one image."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        pipe, told = FAMILIES[name]()
+    pipe.set_progress_bar_config(disable=True)
+    for network in (
+        pipe.components[part] for part in ("unet", "transformer", "vae") if part in pipe.components
+    ):
+        network.eval()
+    return pipe, told
+
+
+cached = functools.cache(build)
+"""One for tests that leave it as it is, which is the rule."""
+
+
+def sheet(host: DiffusersHost, seed: int = 1) -> Tensor:
+    """(1, C, h, w) clean latents."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(1, host.layout.channels, *SIZE, generator=generator)
+
+
+def stencils() -> Tensor:
+    """(N, 1, h, w): a box inside each cell, its left column grey."""
+    height, width = (side // count for side, count in zip(SIZE, GRID, strict=True))
+    masks = torch.zeros(GRID[0] * GRID[1], 1, *SIZE)
+    for fork, mask in enumerate(masks):
+        row, column = divmod(fork, GRID[1])
+        top, left = row * height, column * width
+        mask[:, top + 1 : top + height, left + 2 : left + width - 1] = 1
+        mask[:, top + 1 : top + height, left + 2] = 0.5
+    return masks
+
+
+def fork_latents(
+    host: DiffusersHost,
+    conditioning: Mapping[str, Any],
+    *,
+    masks: Tensor | None = None,
+    steps: int = STEPS,
+    micro_batch: int | None = None,
+    callback: Any = None,
+    latents: Tensor | None = None,
+    **controls: Any,
+) -> ForkLatents:
+    """Forks of the sheet."""
+    masks = stencils() if masks is None else masks
+    rows, columns = GRID if len(masks) > 1 else (1, 1)
+    job = fork_job(
+        sheet(host) if latents is None else latents,
+        masks,
+        ForkControls(steps=steps, seed=3, **controls),
+        table=host.table(SIZE, steps),
+        rows=rows,
+        columns=columns,
+        micro_batch=micro_batch,
+        callback=callback,
+    )
+    return host.run(job, steps, conditioning)
+
+
+def conditioning_of(told: Conditioning, count: int) -> list[Conditioning]:
+    """`count` conditionings that differ in their embeddings."""
+    generator = torch.Generator().manual_seed(9)
+
+    def changed(name: str, value: Any) -> Any:
+        if "embeds" not in name or name.endswith("mask"):
+            return value
+        if isinstance(value, list):
+            return [torch.randn(each.shape, generator=generator) for each in value]
+        return torch.randn(value.shape, generator=generator)
+
+    return [{name: changed(name, value) for name, value in told.items()} for _ in range(count)]
+
+
+def relative(result: Tensor, expected: Tensor) -> float:
+    """||result - expected|| / ||expected||."""
+    return float((result - expected).double().norm() / expected.double().norm().clamp(min=1e-30))
