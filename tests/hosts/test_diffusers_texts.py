@@ -1,0 +1,88 @@
+"""Texts for the diffusers host, encoded by a small real text encoder."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import diffusers as d
+import pytest
+import torch
+from families import QUIET, build, fork_latents, relative
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from maskgrid.errors import InvalidValueError
+from maskgrid.hosts.diffusers import DiffusersHost, check
+
+pytestmark = [pytest.mark.filterwarnings(warning) for warning in QUIET]
+TEXTS = ["a sad face", "a hat", "an owl", "red"]
+
+
+@functools.cache
+def host() -> DiffusersHost:
+    pipe, _ = build("sd")
+    letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
+    words = [*letters, *(letter + "</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
+    tokenizer = CLIPTokenizer(vocab={word: i for i, word in enumerate(words)}, merges=[], model_max_length=16)
+    config = CLIPTextConfig(
+        vocab_size=len(words),
+        hidden_size=32,
+        intermediate_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=16,
+        bos_token_id=len(words) - 2,
+        eos_token_id=len(words) - 1,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        encoder = CLIPTextModel(config).eval()
+    parts: dict[str, Any] = {**pipe.components, "text_encoder": encoder, "tokenizer": tokenizer}
+    own = d.StableDiffusionPipeline(**parts, requires_safety_checker=False)
+    own.set_progress_bar_config(disable=True)
+    return DiffusersHost(own)
+
+
+def alone(fork: int, **told: Any) -> torch.Tensor:
+    return fork_latents(host(), told, mode="fork").latents[fork]
+
+
+@pytest.mark.parametrize("micro_batch", [None, 3])
+def test_forks_have_their_own_texts(micro_batch: int | None) -> None:
+    told = {"prompt": TEXTS, "negative_prompt": "dull", "guidance_scale": 3.0}
+    forks = fork_latents(host(), told, mode="fork", micro_batch=micro_batch).latents
+    for fork, text in enumerate(TEXTS):
+        assert relative(forks[fork], alone(fork, **{**told, "prompt": text})) < 1e-5
+    assert relative(forks[1], alone(1, **{**told, "prompt": TEXTS[0]})) > 1e-5
+
+
+def test_both_kinds_of_text_can_be_lists() -> None:
+    told = {"prompt": "a face", "negative_prompt": TEXTS, "guidance_scale": 3.0}
+    forks = fork_latents(host(), told, mode="fork").latents
+    assert relative(forks[2], alone(2, **{**told, "negative_prompt": TEXTS[2]})) < 1e-5
+
+
+def test_a_text_beside_embeddings() -> None:
+    with torch.no_grad():
+        negative, _ = host().pipe.encode_prompt("dull", torch.device("cpu"), 1, False)
+    for prompt in ("a face", TEXTS):
+        texts = fork_latents(host(), {"prompt": prompt, "negative_prompt": "dull"}, mode="fork").latents
+        mixed = fork_latents(
+            host(), {"prompt": prompt, "negative_prompt_embeds": negative}, mode="fork"
+        ).latents
+        assert relative(mixed, texts) < 1e-5
+
+
+def test_cells_take_texts_together() -> None:
+    told = {"prompt": TEXTS, "guidance_scale": 3.0}
+    cells = fork_latents(host(), told, fork_at=2, sheet_conditioning="cells").latents
+    assert relative(cells, fork_latents(host(), told, mode="fork").latents) > 1e-5
+    with pytest.raises(InvalidValueError, match="prompt has 4 items, one for each fork"):
+        fork_latents(host(), told, fork_at=2)
+    with pytest.raises(InvalidValueError, match="prompt has 3 items; allowed: one for all"):
+        fork_latents(host(), {**told, "prompt": TEXTS[:3]}, mode="fork")
+
+
+def test_a_check_needs_no_prompt() -> None:
+    report = check(host().pipe)
+    assert report.trusted, str(report)
