@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import diffusers as d
@@ -17,7 +18,6 @@ from maskgrid.hosts.diffusers.layouts import supported_families
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from torch import Tensor
@@ -30,25 +30,20 @@ class NetworkError(RuntimeError):
     """What a network raises in these tests."""
 
 
-def watched(pipe: Any, folder: Path) -> AbstractContextManager[None]:
+@contextmanager
+def watched(pipe: Any, folder: Path) -> Iterator[None]:
     """The pipeline is afterwards as it was before, and saves itself as it would have."""
-    from contextlib import contextmanager
-
-    @contextmanager
-    def watching() -> Iterator[None]:
-        scheduler, config = pipe.scheduler, dict(pipe.config)
-        state, settings = dict(vars(scheduler)), dict(scheduler.config)
-        yield
-        assert pipe.scheduler is scheduler
-        assert dict(pipe.config) == config
-        assert vars(scheduler).keys() == state.keys()
-        assert all(vars(scheduler)[name] is value for name, value in state.items())
-        assert dict(scheduler.config) == settings
-        pipe.save_pretrained(folder)
-        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
-        assert index["scheduler"] == ["diffusers", type(scheduler).__name__]
-
-    return watching()
+    scheduler, config = pipe.scheduler, dict(pipe.config)
+    state, settings = dict(vars(scheduler)), dict(scheduler.config)
+    yield
+    assert pipe.scheduler is scheduler
+    assert dict(pipe.config) == config
+    assert vars(scheduler).keys() == state.keys()
+    assert all(vars(scheduler)[name] is value for name, value in state.items())
+    assert dict(scheduler.config) == settings
+    pipe.save_pretrained(folder)
+    index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+    assert index["scheduler"] == ["diffusers", type(scheduler).__name__]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
