@@ -1,6 +1,7 @@
 """The command line, as people call it."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,10 +13,9 @@ import pytest
 import torch
 from PIL import Image
 
-from maskgrid import Forks
+from maskgrid import Forks, models
 from maskgrid.cli import main
 from maskgrid.cli.progress import Meter, Reporter
-from maskgrid.models import BUNDLED, bundled_folder
 from maskgrid.sampling import Progress
 
 COMMANDS = ("demo", "sample", "plan", "mask", "merge", "check", "bench")
@@ -206,16 +206,24 @@ def test_bench_compares_both_ways(capsys):
     assert capsys.readouterr().out.count("times faster") == 2
 
 
-def test_demo_redraws_or_says_that_the_model_is_missing(capsys):
-    try:
-        bundled_folder()
-    except Exception:
-        assert main(["demo"]) == 1
+def test_demo_redraws_every_cell_with_a_prompt_of_its_own(model_folder, monkeypatch, capsys):
+    shutil.copytree(model_folder, "faces")
+    for file in (Path(models.__file__).parent / "models" / "faces").glob("demo*"):
+        shutil.copy(file, "faces")
+    monkeypatch.setattr(models, "_FACES", Path("faces").resolve())
+    assert main(["demo", "--steps", "1", "--device", "cpu", "--out", "out"]) == 0
+    forks = Forks.load("out")
+    assert len(forks) == 9
+    assert len(set(forks.settings["prompt"])) == 6
+    assert forks.settings["pipeline"]["model"] == models.BUNDLED
+    assert "9 forks in out" in capsys.readouterr().out
+
+
+def test_without_the_bundled_model_demo_says_so(monkeypatch, capsys):
+    monkeypatch.setattr(models, "_FACES", Path("nowhere"))
+    for command in (["demo"], ["check"], ["check", "--model", "bundled"]):
+        assert main(command) == 1
         assert "the bundled model is not in this installation" in capsys.readouterr().err
-    else:
-        assert main(["demo", "--steps", "1", "--out", "out"]) == 0
-        assert len(Forks.load("out")) == 9
-        assert Forks.load("out").settings["pipeline"]["model"] == BUNDLED
 
 
 def progress(step: int, forks: tuple[int, ...], *, together: bool, steps: int = 4) -> Progress:

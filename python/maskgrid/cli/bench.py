@@ -30,14 +30,16 @@ def run(options: argparse.Namespace) -> int:
     sheet = generator.integers(0, 256, (*grid.canvas, 3), dtype=np.uint8)
     patches = generator.integers(0, 256, (len(grid), *grid.cell, 3), dtype=np.uint8)
     alpha = generator.random(tuple(grid.cell), dtype=np.float32)
-    rows: list[tuple[str, Callable[[], Any], Callable[[], Any]]] = [
+    rows: list[tuple[str, float, Callable[[], Any], Callable[[], Any]]] = [
         (
             "noise masks of all forks",
+            1e-5,
             lambda: ForkPlan(grid, stencil, coverage="area").noise_masks(),
             lambda: _plain_masks(grid, stencil),
         ),
         (
             "new cells into one sheet",
+            1,
             lambda: canvas.paste(sheet, patches, grid, alpha, together=True),
             lambda: _plain_paste(sheet, patches, grid, alpha),
         ),
@@ -46,8 +48,8 @@ def run(options: argparse.Namespace) -> int:
     print(
         f"{grid.rows} x {grid.columns} cells, sheet {size} px, stride {grid.stride}, {num_threads()} threads"
     )
-    for name, ours, plain in rows:
-        if np.abs(ours().astype(np.float64) - plain()).max() > 1:
+    for name, tolerance, ours, plain in rows:
+        if np.abs(ours().astype(np.float64) - plain()).max() > tolerance:
             raise MaskGridError(f"both ways disagree about the {name}")
         fast, slow = _time(ours), _time(plain)
         print(
