@@ -50,8 +50,12 @@ impl Envelope {
         // Targets shield what lies on one side of them from what lies on the other.
         for gap in vertical.split_inclusive(|&steps| steps == 0) {
             let (before, end) = (start.max(1) - 1, start + gap.len());
-            self.build(before, &vertical[before..end], reach);
-            self.lowest(start..end, reach, &mut each);
+            if gap == [0] {
+                each(start, 0);
+            } else {
+                self.build(before, &vertical[before..end], reach);
+                self.lowest(start..end, reach, &mut each);
+            }
             start = end;
         }
     }

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::view::View;
 
 /// Rows above and below a disc's centre from which on distances are faster.
-const LONG: usize = 700;
+const LONG: usize = 512;
 
 /// Writes 1 where an inside pixel lies within `radius` pixels, 0 elsewhere. Radius 0 is the threshold.
 ///
