@@ -1,10 +1,10 @@
 """Variations of a sheet: a diffusion model redraws one cell at a time, everything else stays bit for bit."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from maskgrid._native import __version__, num_threads, set_num_threads
+from maskgrid._native import Grid, Rect, Size, __version__, num_threads, set_num_threads
 from maskgrid.errors import MaskGridError
-from maskgrid.geometry import Fork, ForkPlan, Grid, Rect, Size, canvas, masks
 
 __all__ = [
     "Fork",
@@ -25,23 +25,27 @@ __all__ = [
 
 if TYPE_CHECKING:
     from maskgrid.forks import Forks
+    from maskgrid.geometry import Fork, ForkPlan, canvas, masks
     from maskgrid.hosts.diffusers import check
     from maskgrid.pipeline import MaskGrid
 
-# Importing these brings torch or Pillow along, so they are imported when they are asked for.
+# These bring numpy, Pillow or torch along, so they are imported when they are first asked for.
 _LAZY = {
+    "Fork": "maskgrid.geometry",
+    "ForkPlan": "maskgrid.geometry",
     "Forks": "maskgrid.forks",
     "MaskGrid": "maskgrid.pipeline",
+    "canvas": "maskgrid.geometry",
     "check": "maskgrid.hosts.diffusers",
+    "masks": "maskgrid.geometry",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(_LAZY[name]), name)
+    value = globals()[name] = getattr(import_module(_LAZY[name]), name)
+    return value
 
 
 def __dir__() -> list[str]:
