@@ -224,8 +224,7 @@ class MaskGrid:
 
     def _network_grid(self, grid: Grid) -> Grid:
         """The same cells on a canvas that the network takes: sides rounded up."""
-        # Many pipelines insist on sides that 8 divides, whatever their VAE's stride.
-        unit = math.lcm(self.host.stride * self.host.layout.align, 8)
+        unit = self.host.stride * self.host.layout.align
         height, width = (math.ceil(side / unit) * unit for side in grid.canvas)
         pairs = {"cell": tuple(grid.cell), "gap": tuple(grid.gap), "margin": tuple(grid.margin)}
         return Grid(grid.rows, grid.columns, canvas=(height, width), stride=grid.stride, **pairs)
