@@ -276,8 +276,7 @@ def continue_forks(
     """Carry on with a run that stopped with leftover noise, as if it had never stopped.
 
     Everything but these arguments is as it was: clean latents, masks, noise, sigmas, the solver's history and
-        the
-    step at which the forks part. Forks that were picked go on alone.
+    the step at which the forks part. Forks that were picked go on alone.
 
     Args:
         denoiser: As for `sample_forks`; it need not be the same.

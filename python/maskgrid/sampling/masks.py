@@ -53,8 +53,9 @@ class ForkMasks:
             disjoint. What Sample then Fork gives to the fork.
         patches: The part of the sheet in which each fork may change.
         values: (N, height, width) float32 on the CPU: the noise masks inside the patches; outside them they
-        are 0. together: (h, w) float32 on the CPU: the noise mask of the whole sheet while the forks are
-        sampled together.
+            are 0.
+        together: (h, w) float32 on the CPU: the noise mask of the whole sheet while the forks are sampled
+            together.
     """
 
     rows: int

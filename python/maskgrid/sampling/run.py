@@ -40,7 +40,8 @@ class Run:
             it is walked, since some solvers look back or ahead.
         table: The model's noise table.
         noise: Step noise; `run.noise(sigma, following)` draws one item's noise, which broadcasts over the
-        forks. start: First step to walk, in [0, stop].
+            forks.
+        start: First step to walk, in [0, stop].
         stop: The step to stop before, in [start, S]; None is S.
         memory: The solver's history: tensors (B, C, ...) or lists of them, newest first. Empty means that a
             multistep solver ramps up its order from here. Tensors in it are never modified in place, and may
