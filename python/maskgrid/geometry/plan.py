@@ -220,9 +220,9 @@ class ForkPlan(Sequence[Fork]):
             (n, 1, h, w), h x w the grid's latent size.
 
         Raises:
-            InvalidValueError: Forks that do not exist.
-            InvalidBufferError: `out` has another shape, dtype or device, is read-only, or overlaps the plan's
-                masks.
+            InvalidValueError: Forks that do not exist, or an `out` of another shape.
+            InvalidTypeError: An `out` of a dtype that no mask has.
+            InvalidBufferError: An `out` that is read-only, on another device, or overlaps the plan's masks.
         """
         stop = len(self) if stop is None else stop
         if not 0 <= start <= stop <= len(self):
