@@ -8,6 +8,12 @@ use crate::parallel::for_each_chunk;
 /// Bytes of output that one worker writes at a time: few enough for its cache, enough to pay for handing them out.
 pub(super) const PIECE: usize = 1 << 18;
 
+/// Cells side by side that are worked on together, line by line.
+///
+/// The more, the longer are the runs of memory on the sheet's side; but each cell is a place of its own in memory, and
+/// caches keep about eight places that lie a power of two apart.
+pub(super) const SIDE_BY_SIDE: usize = 8;
+
 /// A pixel of an image: where a copy begins to read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pixel {

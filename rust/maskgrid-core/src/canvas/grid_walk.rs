@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::copy::{Lines, Pixel, for_rows};
+use super::copy::{Lines, Pixel, SIDE_BY_SIDE, for_rows};
 use super::{Background, Sheet};
 use crate::grid::Grid;
 
@@ -26,8 +26,8 @@ impl<'a, T: Copy> Source<'a, T> {
 
 /// Writes one sheet (1, planes, height, width, samples): every cell and everything between from where `source` says.
 ///
-/// `source` is asked with the number of a cell, or with None for what lies between cells. Line after line is written
-/// from left to right: writing one cell after the other would be half as fast, as neither side would be sequential.
+/// `source` is asked with the number of a cell, or with None for what lies between cells. A few cells at a time are
+/// written line by line: one cell after the other would be half as fast, as the sheet's side jumps from line to line.
 pub(super) fn paint<'a, T: Copy + Send + Sync + 'a>(
     grid: &Grid,
     shape: [usize; 5],
@@ -46,8 +46,10 @@ pub(super) fn paint<'a, T: Copy + Send + Sync + 'a>(
                 })
                 .collect();
             let here = &mut out[(lines.start - rows.rows.start) * width * samples..];
-            for (y, line) in here.chunks_mut(width * samples).take(lines.len()).enumerate() {
-                pieces.iter().for_each(|piece| piece.write(y, line));
+            for pieces in pieces.chunks(SIDE_BY_SIDE) {
+                for (y, line) in here.chunks_mut(width * samples).take(lines.len()).enumerate() {
+                    pieces.iter().for_each(|piece| piece.write(y, line));
+                }
             }
         }
     });

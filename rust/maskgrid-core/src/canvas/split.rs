@@ -1,7 +1,7 @@
 //! A sheet cut into its cells.
 
 use super::Sheet;
-use super::copy::{Lines, PIECE, Pixel};
+use super::copy::{Lines, PIECE, Pixel, SIDE_BY_SIDE};
 use super::shape::{expect, expect_len, of_cells, of_sheets};
 use crate::error::Result;
 use crate::grid::Grid;
@@ -31,9 +31,6 @@ pub fn split<T: Copy + Send + Sync>(sheet: Sheet<'_, T>, grid: &Grid, out: &mut 
 }
 
 /// Some lines of all cells of one row of cells.
-///
-/// Line after line of the sheet is read from left to right: cutting out one cell after the other would take twice as
-/// long, as reading would jump from line to line.
 struct Strip<'a, T> {
     row: u32,
     plane: usize,
@@ -69,9 +66,11 @@ impl<T: Copy> Strip<'_, T> {
             .map(|from| Lines::new(sheet, from))
             .collect();
         let lines = self.targets[0].len() / line;
-        for y in 0..lines {
-            for (target, source) in self.targets.iter_mut().zip(&sources) {
-                source.copy(y, 0, &mut target[y * line..(y + 1) * line]);
+        for (targets, sources) in self.targets.chunks_mut(SIDE_BY_SIDE).zip(sources.chunks(SIDE_BY_SIDE)) {
+            for y in 0..lines {
+                for (target, source) in targets.iter_mut().zip(sources) {
+                    source.copy(y, 0, &mut target[y * line..(y + 1) * line]);
+                }
             }
         }
     }
