@@ -95,9 +95,11 @@ class ForkPlan(Sequence[Fork]):
     ) -> None:
         masks, layout, occupied = latent.cell_masks(mask, grid, coverage=coverage)
         wanted = range(len(grid)) if cells is None else cells
-        shared_stencil = len(occupied) == 1
-        # A cell that does not exist stays in the list, so that the plan names it.
-        chosen = [c for c in wanted if not 0 <= c < len(grid) or occupied[0 if shared_stencil else c]]
+        if len(occupied) == 1:
+            chosen = wanted if occupied[0] else ()
+        else:
+            # A cell that does not exist stays in the list, so that the plan names it.
+            chosen = [cell for cell in wanted if not 0 <= cell < len(grid) or occupied[cell]]
         plan = _native.Plan(grid, chosen, halo=halo, align=align)
         # The minimum over a block that cells share can't be had from the cells' own minima.
         whole = coverage == "min" and layout.shared and cells is None
