@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -138,8 +138,8 @@ class MaskGrid:
             micro_batch: The most forks in one pipeline call; default all.
             callback: Told a `Progress` after each call of the network; returning False stops the run.
             **options: Every other control of `maskgrid.sampling.ForkControls` (mode, fork_at, sampler,
-                schedule, seed, fork_seeds, denoise, start_at_step, ...); what it does not know goes to the
-                pipeline, as it is.
+                schedule, seed, denoise, start_at_step, ...; fork_seeds as a list or table like the prompts);
+                what it does not know goes to the pipeline, as it is.
 
         Returns:
             The forks, one for each cell whose stencil is not empty.
@@ -158,23 +158,27 @@ class MaskGrid:
         stencil = fit_stencil(read_stencil(mask), grid)
         plan = _plan(self._network_grid(grid), stencil, coverage)
         given = {"rows": rows, "columns": columns, "gap": gap, "margin": margin, "prompt": prompt}
-        given |= {"negative_prompt": negative_prompt, "cfg": cfg, "steps": steps, "coverage": coverage}
+        given |= {"negative_prompt": negative_prompt, "cfg": cfg, "coverage": coverage}
         given |= {"feather": feather, "micro_batch": micro_batch, **options}
-        alpha = shown(stencil, self.host.stride if feather is None else feather)
-        sheet = _Sheet(pixels, grid, stencil, alpha, {**_recorded(given), **self._source})
-        controls = {name: options.pop(name) for name in list(options) if name in _CONTROLS}
+        chosen = {name: options.pop(name) for name in list(options) if name in _CONTROLS}
         conditioning = {**options, **self._conditioning(prompt, negative_prompt, cfg, grid, plan)}
         if any(isinstance(conditioning.get(name), list) for name in _PER_CELL):
-            controls.setdefault("sheet_conditioning", "cells")
+            chosen.setdefault("sheet_conditioning", "cells")
+        controls = ForkControls(steps=steps, **chosen)
+        alpha = shown(stencil, self.host.stride if feather is None else feather)
+        settings = {**_recorded({**_told(controls), **given}), **self._source}
+        if "fork_seeds" in chosen:
+            controls = replace(controls, fork_seeds=_per_fork(controls.fork_seeds, "fork_seeds", grid, plan))
         height, width = plan.grid.latent_size
         job = fork_job(
             self._encode(pixels, plan.grid),
             plan,
-            ForkControls(steps=steps, **controls),
+            controls,
             table=self.host.table((height, width), steps),
             micro_batch=micro_batch,
             callback=callback,
         )
+        sheet = _Sheet(pixels, grid, stencil, alpha, settings)
         try:
             return self._pictures(self.host.run(job, steps, conditioning), sheet)
         except BaseException as error:
@@ -304,6 +308,13 @@ def _eight_bits(decoded: Tensor) -> NDArray[np.uint8]:
     return np.ascontiguousarray(pixels)
 
 
+def _told(controls: ForkControls) -> dict[str, Any]:
+    """All controls of a run, with their defaults, so that it can be repeated when those have changed."""
+    # The default of sheet_conditioning follows from the prompts.
+    values = {name: getattr(controls, name) for name in sorted(_CONTROLS - {"sheet_conditioning"})}
+    return {name: value for name, value in values.items() if value is not None}
+
+
 def _recorded(given: dict[str, Any]) -> dict[str, Any]:
     """Arguments as JSON has them; those that it can't have are named under "not_recorded"."""
     plain = {name: _plain(value) for name, value in given.items()}
@@ -330,23 +341,25 @@ def _plain(value: Any) -> Any:
 
 
 def _per_fork(value: Any, name: str, grid: Grid, plan: ForkPlan) -> Any:
-    """One text for all, or a list with one for each fork of the plan."""
+    """What is meant for all, or a list with one item for each fork of the plan."""
     if isinstance(value, str):
         return value
+    value = value.tolist() if hasattr(value, "tolist") else value
     if not isinstance(value, Sequence):
         raise InvalidTypeError(
-            f"{name} is {type(value).__name__}; allowed: a text, a list of them, or a table of rows"
+            f"{name} is {type(value).__name__}; allowed: a text, a list with an item for each cell, "
+            "or a table of rows"
         )
     table = list(value)
-    if table and not isinstance(table[0], str):
+    if table and isinstance(table[0], Sequence) and not isinstance(table[0], str):
         if len(table) != grid.rows or any(len(row) != grid.columns for row in table):
             shape = f"{len(table)} rows of {[len(row) for row in table]}"
             raise InvalidValueError(
                 f"{name} is a table of {shape}; allowed: {grid.rows} rows of {grid.columns}"
             )
-        table = [text for row in table for text in row]
+        table = [item for row in table for item in row]
     if len(table) != len(grid):
         raise InvalidValueError(
-            f"{name} has {len(table)} texts; allowed: one, or {len(grid)}, one for each cell"
+            f"{name} has {len(table)} items; allowed: one text, or {len(grid)} items, one for each cell"
         )
     return [table[cell] for cell in plan.cells]

@@ -92,6 +92,25 @@ def test_prompts_as_list_and_table_reach_their_cells(maker, sheet, stencil):
     assert len(run(maker, sheet, stencil, prompt=texts, mode="sample")) == 6
 
 
+def test_seeds_are_a_list_or_a_table_of_the_cells(maker, sheet, stencil):
+    seeds = [3, 1, 4, 1, 5, 9]
+    forks = run(maker, sheet, stencil, fork_seeds=seeds)
+    table = run(maker, sheet, stencil, fork_seeds=np.array(seeds).reshape(2, 3))
+    assert np.array_equal(forks.patches, table.patches)
+    alone = run(maker, sheet, stencil, seed=4)
+    assert np.abs(alone.patches[2].astype(int) - forks.patches[2]).max() <= 1
+    assert not np.array_equal(alone.patches[0], forks.patches[0])
+    with pytest.raises(InvalidValueError, match="fork_seeds has 2 items; allowed: one text, or 6 items"):
+        run(maker, sheet, stencil, fork_seeds=[1, 2])
+
+
+def test_settings_have_the_defaults_too(maker, sheet, stencil):
+    settings = run(maker, sheet, stencil).settings
+    assert (settings["sampler"], settings["schedule"], settings["denoise"]) == ("euler", "normal", 1)
+    assert (settings["mode"], settings["seed"]) == ("fork", 3)
+    assert "noise" not in settings
+
+
 def test_prompts_follow_the_cells_that_are_forked(maker, sheet, stencil):
     mask = np.zeros(sheet.shape[:2], np.uint8)
     mask[16:, 32:] = stencil
@@ -190,7 +209,7 @@ def test_a_run_with_a_model_by_name_is_repeated_from_its_folder_alone(model_fold
 @pytest.mark.parametrize(
     ("options", "error", "match"),
     [
-        ({"prompt": ["a", "b"]}, InvalidValueError, "2 texts"),
+        ({"prompt": ["a", "b"]}, InvalidValueError, "2 items"),
         ({"prompt": [["a", "b"], ["c", "d"]]}, InvalidValueError, "table"),
         ({"prompt": 7}, InvalidTypeError, "int"),
         ({"sampler": "oiler"}, InvalidValueError, "euler"),
