@@ -8,7 +8,7 @@ Started again with the same folder it goes on where it stopped.
 from __future__ import annotations
 
 import argparse
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from faces.checkpoints import Run, set_rate
 from faces.latents import load_pool, make_pool
 from faces.text import load_tokenizer, make_text_model, write_tokenizer
 from faces.train_vae import learning_rate
+from faces.workers import set_gradients
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -90,24 +91,11 @@ def noised(batch: Batch, alphas: Tensor, g: torch.Generator) -> tuple[Tensor, ..
     return a.sqrt() * latents + (1 - a).sqrt() * noise, timestep, tokens, velocity, weight / weight.sum()
 
 
-def backward(model: Denoiser, task: tuple[Tensor, ...], workers: ThreadPoolExecutor) -> float:
-    """Sets the gradients of the weighted squared error of v; returns the error.
-
-    Each worker takes a half of the batch. On a busy machine that is much faster than two threads inside
-    each operation, which wait for each other hundreds of times a step.
-    """
-    parameters = list(model.parameters())
-
-    def half(start: int) -> tuple[float, tuple[Tensor, ...]]:
-        x, timestep, tokens, velocity, weight = (value[start::2] for value in task)
-        error = (model(x, timestep, tokens) - velocity).square().mean(1, keepdim=True)
-        loss = (error * weight).sum()
-        return loss.item(), torch.autograd.grad(loss, parameters)
-
-    halves = list(workers.map(half, range(min(2, len(task[0])))))
-    for parameter, *gradients in zip(parameters, *(gradients for _, gradients in halves), strict=True):
-        parameter.grad = sum(gradients)
-    return sum(loss for loss, _ in halves)
+def loss_of(model: Denoiser, task: tuple[Tensor, ...], worker: int) -> Tensor:
+    """The weighted squared error of v over a worker's half of the batch."""
+    x, timestep, tokens, velocity, weight = (value[worker::2] for value in task)
+    error = (model(x, timestep, tokens) - velocity).square().mean(1, keepdim=True)
+    return (error * weight).sum()
 
 
 def batch_of(step: int, pool: list[Batch]) -> Batch:
@@ -129,18 +117,19 @@ def train(vae_folder: Path, out: Path, steps: int, pool: int) -> None:
         make_pool(out / "pool.safetensors", pool, vae, load_tokenizer(out / "tokenizer"))
     batches = load_pool(out / "pool.safetensors")
     model = Denoiser(out / "tokenizer")
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=RATE, betas=(0.9, 0.99), weight_decay=1e-2, fused=True
-    )
+    parameters = list(model.parameters())
+    optimizer = torch.optim.AdamW(parameters, lr=RATE, betas=(0.9, 0.99), weight_decay=1e-2, fused=True)
     run = Run(out, model, optimizer, decay=0.999)
     alphas = make_scheduler().alphas_cumprod
     total = 0.0
-    workers = ThreadPoolExecutor(2)
     while run.step < steps:
         g = torch.Generator().manual_seed(run.step)
         set_rate(optimizer, learning_rate(run.step, steps, RATE))
-        total += backward(model, noised(batch_of(run.step, batches), alphas, g), workers)
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        task = noised(batch_of(run.step, batches), alphas, g)
+        total += set_gradients(
+            parameters, [partial(loss_of, model, task, n) for n in range(min(2, len(task[0])))]
+        )
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         run.step += 1
         run.update_average()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,11 +18,12 @@ from diffusers import AutoencoderKL
 
 from faces.checkpoints import Run, load_average, set_rate
 from faces.sheets import SHAPES, random_sheets
+from faces.workers import set_gradients
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-CELLS = 16  # a step
+CELLS = 8  # a worker and step
 RATE = 4e-3
 WARMUP = 100
 NOISE = 0.05  # standard deviation on the latents, whose own is about 1
@@ -46,19 +48,21 @@ def make_vae() -> AutoencoderKL:
     return vae
 
 
-def batch(step: int) -> Tensor:
-    """The pictures of a step: half of the time single cells, else sheets, so that both look the same."""
-    g = torch.Generator().manual_seed(step)
-    shape = SHAPES[int(torch.randint(len(SHAPES), (), generator=g))] if step % 2 else (1, 1)
+def batch(seed: int) -> Tensor:
+    """Pictures: for even seeds single cells, for odd ones sheets, so that both look the same."""
+    g = torch.Generator().manual_seed(seed)
+    shape = SHAPES[int(torch.randint(len(SHAPES), (), generator=g))] if seed % 2 else (1, 1)
     return random_sheets(max(1, CELLS // (shape[0] * shape[1])), shape, g).images
 
 
-def loss_of(vae: AutoencoderKL, images: Tensor, g: torch.Generator) -> Tensor:
-    """Mean absolute and squared error, with noise on latents that a weak penalty keeps small."""
-    mean = vae.encode(images).latent_dist.mean
-    noisy = mean + NOISE * torch.randn(mean.shape, generator=g)
-    error = vae.decode(noisy).sample - images
-    return error.abs().mean() + error.square().mean() + 1e-3 * mean.square().mean()
+def loss_of(vae: AutoencoderKL, seed: int, *, rough: bool) -> Tensor:
+    """Half of mean absolute and squared error, with noise on latents that a weak penalty keeps small."""
+    images = batch(seed)
+    with torch.autocast("cpu", torch.bfloat16, enabled=rough):
+        mean = vae.encode(images).latent_dist.mean
+        noise = torch.randn(mean.shape, generator=torch.Generator().manual_seed(seed))
+        error = vae.decode(mean + NOISE * noise).sample - images
+        return (error.abs().mean() + error.square().mean() + 1e-3 * mean.square().mean()) / 2
 
 
 def psnr(vae: AutoencoderKL, images: Tensor) -> float:
@@ -94,26 +98,25 @@ def train(out: Path, steps: int) -> None:
     """Trains until `steps`, or goes on from the folder's checkpoint."""
     torch.manual_seed(0)
     vae = make_vae()
-    optimizer = torch.optim.AdamW(vae.parameters(), lr=RATE, betas=(0.9, 0.99), weight_decay=1e-4)
+    parameters = list(vae.parameters())
+    optimizer = torch.optim.AdamW(parameters, lr=RATE, betas=(0.9, 0.99), weight_decay=1e-4)
     run = Run(out, vae, optimizer, decay=0.995)
     held_out = random_sheets(64, (1, 1), torch.Generator().manual_seed(HELD_OUT)).images
     while run.step < steps:
-        g = torch.Generator().manual_seed(run.step)
         set_rate(optimizer, learning_rate(run.step, steps))
         # bfloat16 is a third faster; only the last steps need more.
-        with torch.autocast("cpu", torch.bfloat16, enabled=run.step < 0.8 * steps):
-            loss = loss_of(vae, batch(run.step), g)
-        optimizer.zero_grad()
-        loss.backward()
+        rough = run.step < 0.8 * steps
+        seeds = (2 * run.step, 2 * run.step + 1)
+        loss = set_gradients(parameters, [partial(loss_of, vae, seed, rough=rough) for seed in seeds])
         # The variance of the posterior is a constant, not something to learn.
         vae.quant_conv.weight.grad[4:] = 0
         vae.quant_conv.bias.grad[4:] = 0
-        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         run.step += 1
         run.update_average()
         if run.step % 100 == 0:
-            run.log(loss=loss.item(), psnr=psnr(vae, held_out))
+            run.log(loss=loss, psnr=psnr(vae, held_out))
         if run.step % 500 == 0 or run.step == steps:
             run.save()
     load_average(out / "checkpoint.safetensors", vae)
@@ -128,10 +131,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, default=Path("/tmp/faces/vae"))
-    parser.add_argument("--steps", type=int, default=6000)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--steps", type=int, default=7000)
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    torch.set_num_threads(1)
     train(arguments.out, arguments.steps)
 
 
