@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 from faces.sheets import SHAPES, random_sheets
 from faces.text import tokens
+from faces.workers import side_by_side
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +26,7 @@ SINGLE = 0.25  # the part of the batches that shows single cells
 POOL_SEED = 5 * 10**8  # far from the seeds of the autoencoder's training
 
 Batch = tuple["Tensor", "Tensor", "Tensor"]
+"""Latents, the cells that count, and the captions' tokens (B,LENGTH)."""
 
 
 def pick_shape(seed: int) -> tuple[int, int]:
@@ -34,28 +36,28 @@ def pick_shape(seed: int) -> tuple[int, int]:
 
 
 @torch.no_grad()
-def encode_batch(index: int, vae: AutoencoderKL, tokenizer: CLIPTokenizer) -> Batch:
+def encode_batch(index: int, vae: AutoencoderKL) -> tuple[Tensor, Tensor, list[str]]:
     """Draws and encodes one batch.
 
     Returns:
         Latents (B,4,16*rows,16*columns) as the denoiser sees them, the cells that count (B,1,rows,columns)
-        and the captions' tokens (B,LENGTH).
+        and the captions.
     """
     rows, columns = pick_shape(POOL_SEED + index)
     g = torch.Generator().manual_seed(POOL_SEED + index)
     sheets = random_sheets(max(1, CELLS // (rows * columns)), (rows, columns), g)
     latents = vae.encode(sheets.images).latent_dist.mean * vae.config.scaling_factor
-    return latents.half(), sheets.counts[:, None].half(), tokens(tokenizer, sheets.captions)
+    return latents.half(), sheets.counts[:, None].half(), sheets.captions
 
 
 def make_pool(path: Path, count: int, vae: AutoencoderKL, tokenizer: CLIPTokenizer) -> None:
     """Writes `count` batches to one safetensors file, under a temporary name first."""
     tensors: dict[str, Tensor] = {}
-    for index in range(count):
-        for name, value in zip(
-            ("latents", "counts", "tokens"), encode_batch(index, vae, tokenizer), strict=True
-        ):
-            tensors[f"{index}.{name}"] = value.contiguous()
+    batches = side_by_side(lambda index: encode_batch(index, vae), range(count))
+    for index, (latents, counts, captions) in enumerate(batches):
+        tensors[f"{index}.latents"] = latents.contiguous()
+        tensors[f"{index}.counts"] = counts
+        tensors[f"{index}.tokens"] = tokens(tokenizer, captions)
         if (index + 1) % 100 == 0:
             print(f"encoded {index + 1} of {count} batches", flush=True)
     save_file(tensors, path.with_suffix(".tmp"), metadata={"pool": json.dumps({"count": count})})
