@@ -4,7 +4,7 @@
     +-- InvalidValueError   (ValueError)    a number, shape or name that is not allowed
     +-- InvalidTypeError    (TypeError)     an object or dtype that is not allowed
     +-- InvalidBufferError  (BufferError)   memory that can't be read or written
-    +-- DenoiserError       (RuntimeError)  the network returned something unusable
+    +-- DenoiserError       (RuntimeError)  the network returned something unusable, or did not fit
     +-- CancelledError      (RuntimeError)  a callback asked to stop
     +-- OutputExistsError   (FileExistsError) the output is there and was not to be replaced
 
@@ -46,7 +46,7 @@ class InvalidBufferError(MaskGridError, BufferError):
 
 
 class DenoiserError(MaskGridError, RuntimeError):
-    """The network returned something unusable; the message says at which step and sigma.
+    """The network returned something unusable, the message says at which step and sigma; or it did not fit.
 
     Attributes:
         result: The finished forks (`maskgrid.sampling.ForkLatents`), None when there are none.

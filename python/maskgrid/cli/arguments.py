@@ -138,7 +138,7 @@ def _controls(group: Any) -> None:
         "--fork-seeds",
         type=_seeds,
         metavar="SEEDS",
-        help="same, increment, or one for each fork as 1,2,3 (default: same)",
+        help="same, increment, or one for each cell as 1,2,3 (default: same)",
     )
     group.add_argument("--denoise", type=float, help="below 1 the run begins at lower noise (default: 1)")
     group.add_argument(
