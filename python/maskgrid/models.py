@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -29,6 +30,9 @@ _SINGLE_FILES = (
     ("v1", "StableDiffusionPipeline"),
     ("v2", "StableDiffusionPipeline"),
 )
+_UNET = "model.diffusion_model."
+_ONLY_SAFETENSORS = "allowed: .safetensors files alone, as others can run code when loaded"
+_WHOLE = "allowed: a whole checkpoint, no LoRA and no part alone"
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,8 @@ def demo() -> Demo:
 def load_pipeline(model: str, *, device: str | None = None, dtype: str | None = None) -> Any:
     """A diffusers pipeline.
 
+    Weights are read from .safetensors files alone and no code of a model is run, wherever it comes from.
+
     Args:
         model: "bundled", a folder with a model_index.json, a single .safetensors file, or an id of the
             Hugging Face hub.
@@ -112,17 +118,20 @@ def load_pipeline(model: str, *, device: str | None = None, dtype: str | None = 
             f"models need diffusers ({error}); install it with: pip install maskgrid[diffusers]"
         ) from error
     where = _device(torch, device)
-    path = Path(bundled_folder() if model == BUNDLED else model).expanduser()
     try:
-        pipe = _load(diffusers, path, model, lambda has_unet: _dtype(torch, dtype, where, has_unet))
+        pipe = _load(diffusers, model, lambda has_unet: _dtype(torch, dtype, where, has_unet))
         pipe.to(where)
-    except (OSError, ValueError, RuntimeError, ImportError, TypeError, KeyError, AttributeError) as error:
-        raise MaskGridError(f"model {model!r} can't be loaded: {error}") from error
+    except MaskGridError:
+        raise
+    except Exception as error:
+        # Several libraries read a model, each with errors of its own.
+        raise MaskGridError(f"model {model!r} can't be loaded: {_line(error)}") from error
     pipe.set_progress_bar_config(disable=True)
     return pipe
 
 
-def _load(diffusers: Any, path: Path, model: str, dtype_for: Any) -> Any:
+def _load(diffusers: Any, model: str, dtype_for: Any) -> Any:
+    path = Path(bundled_folder() if model == BUNDLED else model).expanduser()
     if path.is_file():
         return _single_file(diffusers, path, dtype_for)
     if path.exists() and not (path / "model_index.json").is_file():
@@ -133,26 +142,131 @@ def _load(diffusers: Any, path: Path, model: str, dtype_for: Any) -> Any:
             f"there is no model {model!r}; allowed: {BUNDLED!r}, a folder, a .safetensors file, or a hub id "
             "like 'owner/name'"
         )
-    source = str(path) if path.exists() else model
-    config = diffusers.DiffusionPipeline.load_config(source)
-    return diffusers.DiffusionPipeline.from_pretrained(source, **dtype_for("unet" in config))
+    folder = str(path) if path.exists() else _from_hub(diffusers, model)
+    index = diffusers.DiffusionPipeline.load_config(folder)
+    variant = _variant(Path(folder), _parts(diffusers, index, model), model)
+    given = {"use_safetensors": True, "variant": variant, **dtype_for("unet" in index)}
+    return diffusers.DiffusionPipeline.from_pretrained(folder, **given)
+
+
+def _parts(diffusers: Any, index: dict[str, Any], model: str) -> list[str]:
+    """The names of a pipeline's parts; all classes must be those of diffusers and transformers."""
+    pipeline = index.get("_class_name")
+    if not isinstance(pipeline, str) or not hasattr(diffusers, pipeline):
+        raise MaskGridError(
+            f"model {model!r} is for the pipeline {pipeline!r}; allowed: those of diffusers "
+            f"{diffusers.__version__}, as no code of a model is run"
+        )
+    parts = {
+        name: value[0]
+        for name, value in index.items()
+        if isinstance(value, list) and not name.startswith("_") and value and isinstance(value[0], str)
+    }
+    for name, library in parts.items():
+        if library not in ("diffusers", "transformers") and not hasattr(diffusers.pipelines, library):
+            raise MaskGridError(
+                f"model {model!r} has its {name} from {library!r}; allowed: diffusers and transformers, as "
+                "no code of a model is run"
+            )
+    return list(parts)
+
+
+def _variant(folder: Path, parts: list[str], model: str) -> str | None:
+    """Which weights to take: "fp16" if a part has no others. Those that can run code are refused."""
+    variant = None
+    # Older versions of diffusers run a None.py, and code that lies among a part's weights, unasked.
+    if (folder / "None.py").exists() or any(any((folder / part).glob("*.py")) for part in parts):
+        raise MaskGridError(f"model {model!r} brings code; allowed: weights, as no code of a model is run")
+    for part in parts:
+        weights = [path.name for path in (folder / part).glob("*.safetensors")]
+        if not weights and any((folder / part).glob("*.bin")):
+            raise MaskGridError(f"model {model!r} has its {part} in .bin files; {_ONLY_SAFETENSORS}")
+        if weights and all(".fp16" in name for name in weights):
+            variant = "fp16"
+    return variant
+
+
+def _from_hub(diffusers: Any, model: str) -> str:
+    """A model's folder in the Hugging Face cache, downloaded if need be: .safetensors files, no others."""
+    _parts(diffusers, _hub_index(model, f"model {model!r}"), model)
+    for variant in (None, "fp16"):
+        try:
+            return str(diffusers.DiffusionPipeline.download(model, use_safetensors=True, variant=variant))
+        except OSError as error:
+            if "necessary `safetensors` weights" not in str(error):
+                raise
+    raise MaskGridError(f"model {model!r} has parts without .safetensors files; {_ONLY_SAFETENSORS}")
+
+
+def _hub_index(repository: str, what: str) -> dict[str, Any]:
+    """The model_index.json of a repository, from the cache or the hub; `what` names it in errors."""
+    from huggingface_hub import errors, hf_hub_download
+
+    try:
+        file = hf_hub_download(repository, "model_index.json")
+    except errors.GatedRepoError as error:
+        raise MaskGridError(f"{what} is gated: {_line(error.server_message or error)}") from error
+    except errors.RepositoryNotFoundError as error:
+        raise MaskGridError(
+            f"the hub has no {what}, or it is private; allowed: an id as on https://huggingface.co, after "
+            "'hf auth login' if it is private"
+        ) from error
+    except errors.LocalEntryNotFoundError as error:
+        raise MaskGridError(
+            f"{what} is not in the Hugging Face cache, and the hub can't be reached "
+            f"({_line(error.__cause__ or error)}); allowed: a connection, or a model's folder"
+        ) from error
+    except errors.EntryNotFoundError as error:
+        raise MaskGridError(f"{what} is without a model_index.json, so no pipeline of diffusers") from error
+    index: dict[str, Any] = json.loads(Path(file).read_text(encoding="utf-8"))
+    return index
 
 
 def _single_file(diffusers: Any, path: Path, dtype_for: Any) -> Any:
     single: Any = import_module("diffusers.loaders.single_file_utils")
+    what = f"model {str(path)!r}"
     if path.suffix != ".safetensors":
+        raise MaskGridError(f"{what} is no .safetensors file; {_ONLY_SAFETENSORS}")
+    header = _header(path)
+    kind = single.infer_diffusers_model_type(header)
+    name = next((name for start, name in _SINGLE_FILES if kind.startswith(start)), None)
+    if name is None:
         raise MaskGridError(
-            f"model {str(path)!r} is no .safetensors file; other files can run code when loaded"
+            f"{what} is of kind {kind!r}, which there is no text-to-image pipeline for; "
+            f"allowed: {', '.join(start for start, _ in _SINGLE_FILES)}"
         )
-    kind = single.infer_diffusers_model_type(single.load_single_file_checkpoint(str(path)))
-    for start, name in _SINGLE_FILES:
-        if kind.startswith(start):
-            unet = name.startswith("StableDiffusion") and "3" not in name
-            return getattr(diffusers, name).from_single_file(str(path), **dtype_for(unet))
-    raise MaskGridError(
-        f"model {str(path)!r} is of kind {kind!r}, which there is no text-to-image pipeline for; "
-        f"allowed: {', '.join(start for start, _ in _SINGLE_FILES)}"
-    )
+    has_unet = name in ("StableDiffusionPipeline", "StableDiffusionXLPipeline")
+    filled = sum(tensor.numel() for key, tensor in header.items() if key.startswith(_UNET))
+    if has_unet and not filled:
+        raise MaskGridError(f"{what} is without a UNet; {_WHOLE}")
+    settings = single.DIFFUSERS_DEFAULT_PIPELINE_PATHS[kind]["pretrained_model_name_or_path"]
+    _hub_index(settings, f"{settings!r} with the settings for {what}")
+    try:
+        pipe = getattr(diffusers, name).from_single_file(str(path), **dtype_for(has_unet))
+    except single.SingleFileComponentError as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise MaskGridError(f"{what}: {reason}; {_WHOLE}") from error
+    # Without accelerate, diffusers leaves weights that a file lacks at random, and says nothing.
+    if has_unet and filled < sum(weight.numel() for weight in pipe.unet.parameters()):
+        raise MaskGridError(f"{what} fills only a part of the UNet of {settings!r}; {_WHOLE}")
+    return pipe
+
+
+def _header(path: Path) -> dict[str, Any]:
+    """The names and shapes of a file's tensors, as tensors without values."""
+    from safetensors import SafetensorError, safe_open
+    from torch import empty
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {key: empty(file.get_slice(key).get_shape(), device="meta") for key in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise MaskGridError(f"model {str(path)!r} is no .safetensors file inside: {_line(error)}") from error
+
+
+def _line(error: object) -> str:
+    """What an error says, in one line that is not too long."""
+    return textwrap.shorten(str(error), 300, placeholder=" ...") or type(error).__name__
 
 
 def _device(torch: Any, device: str | None) -> Any:

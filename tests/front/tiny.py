@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,6 +14,51 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BEGIN, END = "<|startoftext|>", "<|endoftext|>"
+# Names of a checkpoint in one file, as LDM wrote it: patterns of diffusers' names, and what they become.
+LDM_RESNET = {
+    "norm1": "in_layers.0",
+    "conv1": "in_layers.2",
+    "time_emb_proj": "emb_layers.1",
+    "norm2": "out_layers.0",
+    "conv2": "out_layers.3",
+    "conv_shortcut": "skip_connection",
+}
+LDM_UNET = {
+    r"time_embedding\.linear_1": "time_embed.0",
+    r"time_embedding\.linear_2": "time_embed.2",
+    r"conv_in": "input_blocks.0.0",
+    r"conv_norm_out": "out.0",
+    r"conv_out": "out.2",
+    # Of two blocks with one layer each: every level is a layer, then its down- or upsampler.
+    r"down_blocks\.0\.resnets\.0": "input_blocks.1.0",
+    r"down_blocks\.0\.downsamplers\.0\.conv": "input_blocks.2.0.op",
+    r"down_blocks\.1\.resnets\.0": "input_blocks.3.0",
+    r"down_blocks\.1\.attentions\.0": "input_blocks.3.1",
+    r"mid_block\.resnets\.0": "middle_block.0",
+    r"mid_block\.attentions\.0": "middle_block.1",
+    r"mid_block\.resnets\.1": "middle_block.2",
+    r"up_blocks\.0\.resnets\.(\d)": r"output_blocks.\1.0",
+    r"up_blocks\.0\.attentions\.(\d)": r"output_blocks.\1.1",
+    r"up_blocks\.0\.upsamplers\.0\.conv": "output_blocks.1.2.conv",
+    r"up_blocks\.1\.resnets\.0": "output_blocks.2.0",
+    r"up_blocks\.1\.resnets\.1": "output_blocks.3.0",
+}
+LDM_VAE = {
+    r"coder\.conv_norm_out": "coder.norm_out",
+    r"down_blocks\.(\d)\.resnets\.(\d)": r"down.\1.block.\2",
+    r"down_blocks\.(\d)\.downsamplers\.0": r"down.\1.downsample",
+    # LDM counts the decoder's blocks from the picture.
+    r"up_blocks\.0\.resnets\.(\d)": r"up.1.block.\1",
+    r"up_blocks\.0\.upsamplers\.0": "up.1.upsample",
+    r"up_blocks\.1\.resnets\.(\d)": r"up.0.block.\1",
+    r"mid_block\.resnets\.0": "mid.block_1",
+    r"mid_block\.resnets\.1": "mid.block_2",
+    r"mid_block\.attentions\.0": "mid.attn_1",
+    r"conv_shortcut": "nin_shortcut",
+    r"group_norm": "norm",
+    r"to_([qkv])": r"\1",
+    r"to_out\.0": "proj_out",
+}
 BETAS = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
 
 
@@ -81,3 +127,24 @@ def pipeline(folder: Path) -> StableDiffusionPipeline:
     )
     pipe.set_progress_bar_config(disable=True)
     return pipe
+
+
+def checkpoint(pipe: StableDiffusionPipeline) -> dict[str, torch.Tensor]:
+    """The tiny pipeline's weights as a single file holds them, with LDM's names."""
+    weights = {}
+    for name, value in pipe.unet.state_dict().items():
+        old = _renamed(name, {**LDM_UNET, **LDM_RESNET} if "resnets" in name else LDM_UNET)
+        weights["model.diffusion_model." + old] = value
+    for name, value in pipe.vae.state_dict().items():
+        # LDM has attention as a convolution.
+        flat = "attentions" in name and value.ndim == 2
+        weights["first_stage_model." + _renamed(name, LDM_VAE)] = value[..., None, None] if flat else value
+    for name, value in pipe.text_encoder.state_dict().items():
+        weights["cond_stage_model.transformer.text_model." + name.removeprefix("text_model.")] = value
+    return weights
+
+
+def _renamed(name: str, names: dict[str, str]) -> str:
+    for pattern, new in names.items():
+        name = re.sub(pattern, new, name)
+    return name
