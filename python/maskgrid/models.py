@@ -241,14 +241,18 @@ def _single_file(diffusers: Any, path: Path, dtype_for: Any) -> Any:
         raise MaskGridError(f"{what} is without a UNet; {_WHOLE}")
     settings = single.DIFFUSERS_DEFAULT_PIPELINE_PATHS[kind]["pretrained_model_name_or_path"]
     _hub_index(settings, f"{settings!r} with the settings for {what}")
+    lacking = f"{what} lacks some of the weights of {settings!r}; {_WHOLE}"
     try:
         pipe = getattr(diffusers, name).from_single_file(str(path), **dtype_for(has_unet))
     except single.SingleFileComponentError as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise MaskGridError(f"{what}: {reason}; {_WHOLE}") from error
-    # Without accelerate, diffusers leaves weights that a file lacks at random, and says nothing.
+    except NotImplementedError as error:
+        # With accelerate, a weight that the file lacks has no values that could be copied.
+        raise MaskGridError(lacking) from error
+    # Without, diffusers leaves it at random and says nothing.
     if has_unet and filled < sum(weight.numel() for weight in pipe.unet.parameters()):
-        raise MaskGridError(f"{what} fills only a part of the UNet of {settings!r}; {_WHOLE}")
+        raise MaskGridError(lacking)
     return pipe
 
 

@@ -303,7 +303,7 @@ def test_weights_that_a_single_file_lacks_are_not_left_at_random(settings, singl
     weights = load_file(single)
     del weights["model.diffusion_model.middle_block.0.in_layers.2.weight"]
     save_file(weights, single)
-    assert f"fills only a part of the UNet of '{V1}'" in error_of(single)
+    assert f"lacks some of the weights of '{V1}'" in error_of(single)
 
 
 def test_weights_of_another_size_are_a_short_error(settings, single):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import diffusers as d
 import torch
 from torch import Tensor
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from maskgrid.sampling import ForkControls, ForkLatents, fork_job
 
@@ -23,6 +24,7 @@ __all__ = [
     "QUIET",
     "SIZE",
     "build",
+    "build_with_texts",
     "cached",
     "conditioning_of",
     "fork_latents",
@@ -448,6 +450,31 @@ def build(name: str) -> Built:
 
 cached = functools.cache(build)
 """One for tests that leave it as it is, which is the rule."""
+
+
+def build_with_texts(**parts: Any) -> Any:
+    """A new Stable Diffusion with a tokenizer, of letters, a small text encoder, and these parts."""
+    pipe, _ = build("sd")
+    letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
+    words = [*letters, *(letter + "</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
+    tokenizer = CLIPTokenizer(vocab={word: i for i, word in enumerate(words)}, merges=[], model_max_length=16)
+    config = CLIPTextConfig(
+        vocab_size=len(words),
+        hidden_size=32,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=16,
+        bos_token_id=len(words) - 2,
+        eos_token_id=len(words) - 1,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        encoder = CLIPTextModel(config).eval()
+    texts = {"text_encoder": encoder, "tokenizer": tokenizer}
+    own = d.StableDiffusionPipeline(**{**pipe.components, **texts, **parts}, requires_safety_checker=False)
+    own.set_progress_bar_config(disable=True)
+    return own
 
 
 def sheet(host: DiffusersHost, seed: int = 1) -> Tensor:

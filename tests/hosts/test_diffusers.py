@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 from typing import Any
 
 import diffusers as d
@@ -22,6 +21,7 @@ from families import (
     sheet,
     stencils,
 )
+from own_runs import distance_from_own_run, own_run
 from torch import Tensor
 
 from maskgrid.errors import InvalidValueError, MaskGridError
@@ -37,29 +37,6 @@ ROUNDING = 1e-5
 def hosted(family: str) -> tuple[DiffusersHost, dict[str, Any]]:
     pipe, told = cached(family)
     return DiffusersHost(pipe), told
-
-
-def euler_of(pipe: Any) -> Any:
-    """diffusers' Euler scheduler for the model of a pipeline."""
-    config = pipe.scheduler.config
-    if config.get("prediction_type") in ("epsilon", "v_prediction"):
-        return d.EulerDiscreteScheduler.from_config(config, timestep_spacing="linspace")
-    shift = config.get("flow_shift", config.get("shift"))
-    return d.FlowMatchEulerDiscreteScheduler.from_config(config, shift=shift)
-
-
-def own_run(
-    pipe: Any, told: dict[str, Any], latents: Tensor, size: tuple[int, int], **options: Any
-) -> tuple[Any, Any]:
-    """The pipeline's own run with Euler: what it returns, and the scheduler afterwards."""
-    if "use_resolution_binning" in inspect.signature(pipe.__call__).parameters:
-        options = {**options, "use_resolution_binning": False}
-    before, pipe.scheduler = pipe.scheduler, euler_of(pipe)
-    try:
-        result = pipe(**told, latents=latents, height=size[0], width=size[1], return_dict=False, **options)[0]
-        return result, pipe.scheduler
-    finally:
-        pipe.scheduler = before
 
 
 @every_family
@@ -86,25 +63,7 @@ def test_batched_equals_serial(family: str, way: dict[str, Any], micro_batch: in
 @every_family
 def test_a_white_stencil_gives_the_pipelines_own_latents(family: str) -> None:
     host, told = hosted(family)
-    layout, steps = host.layout, 4
-    noise = sheet(host, seed=5)
-    pixels = (SIZE[0] * host.stride, SIZE[1] * host.stride)
-    given = (layout.given or layout.pack)(noise)
-    packed, scheduler = own_run(
-        host.pipe, told, given, pixels, num_inference_steps=steps, output_type="latent"
-    )
-    sigmas = scheduler.sigmas
-    assert len(sigmas) == steps + 1
-
-    # The noise with which our run starts from the same x, whatever the sheet.
-    table, image = host.table(SIZE, steps), sheet(host)
-    x = noise * getattr(scheduler, "init_noise_sigma", 1)
-    unit = table.start(torch.zeros(()), torch.ones(()), sigmas[0])
-    start = (x - table.start(image, torch.zeros_like(image), sigmas[0])) / unit
-    white = torch.ones(1, 1, *SIZE)
-    for mode in ("sample", "fork"):
-        ours = fork_latents(host, told, masks=white, noise=start, schedule=sigmas, steps=steps, mode=mode)
-        assert relative(ours.latents, layout.unpack(packed, SIZE)) < ROUNDING
+    assert distance_from_own_run(host, told) < ROUNDING
 
 
 @every_family

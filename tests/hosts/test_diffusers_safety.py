@@ -128,6 +128,18 @@ def test_nan_is_an_error_that_keeps_the_finished_forks(tmp_path: Path) -> None:
     assert len(found.value.result) == 2
 
 
+@pytest.mark.parametrize(("micro_batch", "words"), [(2, "a micro_batch below 2"), (1, "offloading")])
+def test_what_does_not_fit_says_so_and_keeps_the_finished_forks(
+    micro_batch: int, words: str, tmp_path: Path
+) -> None:
+    pipe, told = build("sd")
+    host = DiffusersHost(pipe)
+    fail_at(host.network, 4, torch.OutOfMemoryError("CUDA out of memory. Tried to allocate much"))
+    with watched(pipe, tmp_path), pytest.raises(DenoiserError, match=f"{words}.*CUDA out of mem") as found:
+        fork_latents(host, told, mode="fork", micro_batch=micro_batch)
+    assert len(found.value.result) == micro_batch
+
+
 def test_networks_are_taken_off_the_device_after_an_exception() -> None:
     class Counting(d.StableDiffusionPipeline):
         freed = 0

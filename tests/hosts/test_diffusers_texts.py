@@ -5,11 +5,9 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-import diffusers as d
 import pytest
 import torch
-from families import QUIET, build, fork_latents, relative
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from families import QUIET, build_with_texts, fork_latents, relative
 
 from maskgrid.errors import InvalidValueError
 from maskgrid.hosts.diffusers import DiffusersHost, check
@@ -20,27 +18,7 @@ TEXTS = ["a sad face", "a hat", "an owl", "red"]
 
 @functools.cache
 def host() -> DiffusersHost:
-    pipe, _ = build("sd")
-    letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
-    words = [*letters, *(letter + "</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
-    tokenizer = CLIPTokenizer(vocab={word: i for i, word in enumerate(words)}, merges=[], model_max_length=16)
-    config = CLIPTextConfig(
-        vocab_size=len(words),
-        hidden_size=32,
-        intermediate_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        max_position_embeddings=16,
-        bos_token_id=len(words) - 2,
-        eos_token_id=len(words) - 1,
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        encoder = CLIPTextModel(config).eval()
-    parts: dict[str, Any] = {**pipe.components, "text_encoder": encoder, "tokenizer": tokenizer}
-    own = d.StableDiffusionPipeline(**parts, requires_safety_checker=False)
-    own.set_progress_bar_config(disable=True)
-    return DiffusersHost(own)
+    return DiffusersHost(build_with_texts())
 
 
 def alone(fork: int, **told: Any) -> torch.Tensor:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from maskgrid.errors import CancelledError, InvalidTypeError, InvalidValueError
+from maskgrid.errors import CancelledError, DenoiserError, InvalidTypeError, InvalidValueError
 from maskgrid.hosts.diffusers.layouts import Layout, accepted_arguments, layout_of
 from maskgrid.hosts.diffusers.scheduler import Conversation, hosted
 from maskgrid.sampling import ForkLatents, NoiseTable
@@ -66,9 +66,8 @@ class DiffusersHost:
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the latents in the pipeline's loop."""
-        dtype: torch.dtype = self.layout.dtype or self.network.dtype
-        return dtype
+        """Of the latents that the pipeline is given; some cast them to the dtype of their embeddings."""
+        return self.layout.dtype or _latents_dtype(self.pipe, self.network)
 
     @property
     def device(self) -> torch.device:
@@ -91,8 +90,8 @@ class DiffusersHost:
             InvalidTypeError: Arguments that the pipeline does not know.
             InvalidValueError: Conditioning that does not fit the forks, or cells that are sampled together
                 with a conditioning each and do not go into one batch.
-            DenoiserError: The network returned something unusable; like the next two it carries the finished
-                forks as `result`.
+            DenoiserError: The network returned something unusable, or did not fit into memory; like the next
+                two it carries the finished forks as `result`.
             CancelledError: A callback, or the pipeline's own `_interrupt`, stopped the run.
             RunInterrupted: Ctrl-C.
         """
@@ -133,10 +132,9 @@ class DiffusersHost:
             stretch.setup.table,
             pack=layout.pack,
             unpack=lambda output: layout.unpack(output, size),
-            dtype=self.dtype,
             mu=layout.mu(self.pipe, size, steps),
         )
-        first = conversation.network_input()
+        first = conversation.network_input().to(self.dtype)
         forks = conversation.request.rows
         if stretch.together and forks and len(forks) < len(stretch.forks):
             raise InvalidValueError(
@@ -146,7 +144,10 @@ class DiffusersHost:
             )
         arguments = self.pipeline_arguments(first, steps, conditioning, forks)
         with hosted(self.pipe, conversation):
-            self.pipe(**arguments)
+            try:
+                self.pipe(**arguments)
+            except torch.OutOfMemoryError as error:
+                raise DenoiserError(_too_much(len(first), error)) from error
             if getattr(self.pipe, "_interrupt", False) and not conversation.is_complete:
                 raise CancelledError(
                     f"the pipeline was told to stop (its _interrupt) after {conversation.calls} "
@@ -164,6 +165,13 @@ class DiffusersHost:
         if unknown and not self._takes_any:
             allowed = ", ".join(sorted(self._accepts - set(_OURS)))
             raise InvalidTypeError(f"{name} does not take {', '.join(unknown)}; allowed: {allowed}")
+
+
+def _too_much(items: int, error: torch.OutOfMemoryError) -> str:
+    """What to do about a call that did not fit."""
+    way = f"a micro_batch below {items}" if items > 1 else "half precision, or the pipeline's own offloading"
+    reason = str(error).split(". ")[0]
+    return f"out of memory with {items} in one call of the pipeline; allowed: {way} ({reason})"
 
 
 # Arguments of pipelines that the host itself speaks for.
@@ -202,7 +210,7 @@ def _for_forks(conditioning: Mapping[str, Any], forks: Sequence[int], count: int
 
 def _is_embedding(name: str) -> bool:
     kind = "embeds" in name or name.endswith("attention_mask")
-    return kind and not name.startswith("ip_adapter")
+    return kind and "ip_adapter" not in name
 
 
 def _texts(value: Any, name: str, rows: Sequence[int], *, own: bool) -> list[str]:
@@ -232,6 +240,16 @@ def _check_own(name: str, count: int, rows: Sequence[int], *, own: bool) -> None
         )
     if max(rows) >= count:
         raise InvalidValueError(f"{name} has {count} items; allowed: one for all, or one for each fork")
+
+
+def _latents_dtype(pipe: Any, network: Any) -> torch.dtype:
+    """The network's, or where its weights are integers or 8-bit floats that of the texts' embeddings."""
+    encoders = (part for name, part in pipe.components.items() if name.startswith("text_encoder"))
+    for part in (network, *encoders):
+        dtype = getattr(part, "dtype", None)
+        if isinstance(dtype, torch.dtype) and dtype.is_floating_point and dtype.itemsize > 1:
+            return dtype
+    return torch.float32
 
 
 @contextmanager

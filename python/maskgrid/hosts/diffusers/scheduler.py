@@ -37,7 +37,6 @@ class Conversation:
         table: The model's noise table.
         pack: The engine's latents (n, C, ..., h, w) as they go through the pipeline's loop.
         unpack: The inverse.
-        dtype: Of the latents in the pipeline's loop.
         mu: The dynamic shift that the table was made with; None without.
     """
 
@@ -48,7 +47,6 @@ class Conversation:
         *,
         pack: Callable[[Tensor], Tensor],
         unpack: Callable[[Tensor], Tensor],
-        dtype: torch.dtype,
         mu: float | None,
     ) -> None:
         self.sigmas = torch.stack([sigma for _, sigma in stretch.calls()])
@@ -57,7 +55,6 @@ class Conversation:
         self.calls = 0
         self._pack = pack
         self._unpack = unpack
-        self._dtype = dtype
         self._requests = stretch.requests()
         self._request: Request | None = next(self._requests)
 
@@ -88,7 +85,7 @@ class Conversation:
     def network_input(self) -> Tensor:
         """(n, C, ..., h, w) what the network reads next, scaled."""
         request = self.request
-        return self.table.scale_input(request.x, request.sigma).to(self._dtype)
+        return self.table.scale_input(request.x, request.sigma)
 
     def answer(self, output: Tensor) -> Tensor | None:
         """Tell the engine the network's output; returns the pipeline's next latents, None at the end."""
@@ -176,7 +173,8 @@ def _hosted_class(base: type) -> type:
     ) -> Any:
         following = self.conversation.answer(model_output)
         self._step_index = self.conversation.calls
-        result = sample if following is None else following.to(sample.device)
+        # A pipeline may want its latents in the dtype of its embeddings, whatever the network's is.
+        result = sample if following is None else following.to(sample)
         return (result,) if kwargs.get("return_dict", True) is False else _StepOutput(result)
 
     def scale_model_input(self: Any, sample: Tensor, *args: Any, **kwargs: Any) -> Tensor:
