@@ -265,6 +265,8 @@ class MaskGrid:
             interrupted = RunInterrupted("interrupted while decoding; the finished forks are in `result`")
             interrupted.result = sheet.forks(latents[:done], patches[:done]) if done else None
             raise interrupted from stop
+        finally:
+            self.host.release()
         return sheet.forks(latents, patches)
 
 

@@ -131,6 +131,21 @@ def test_the_pipeline_is_left_as_it_was(maker, pipe, sheet, stencil):
     assert pipe.scheduler is before
 
 
+def test_networks_are_taken_off_the_device_after_the_last_picture(pipe, sheet, stencil):
+    class Counting(type(pipe)):
+        freed = 0
+
+        def maybe_free_model_hooks(self) -> None:
+            type(self).freed += 1
+            super().maybe_free_model_hooks()
+
+    own = Counting(**pipe.components, requires_safety_checker=False)
+    own.set_progress_bar_config(disable=True)
+    assert len(run(MaskGrid(own), sheet, stencil)) == 6
+    # Once by the pipeline itself, once after its VAE was used again.
+    assert Counting.freed == 2
+
+
 def test_cancelling_carries_the_finished_forks(maker, sheet, stencil):
     with pytest.raises(CancelledError) as caught:
         run(maker, sheet, stencil, micro_batch=2, callback=lambda progress: progress.forks[0] < 2)

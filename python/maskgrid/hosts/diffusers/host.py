@@ -64,6 +64,11 @@ class DiffusersHost:
         with torch.no_grad(), _without_overflow(self.pipe.vae) as vae:
             return self.layout.codec.decode(latents.to(self.device, vae.dtype)).float().clamp(-1, 1)
 
+    def release(self) -> None:
+        """Have a pipeline that offloads take its networks off the device, as it does at the end of a call."""
+        if hasattr(self.pipe, "maybe_free_model_hooks"):
+            self.pipe.maybe_free_model_hooks()
+
     @property
     def dtype(self) -> torch.dtype:
         """Of the latents that the pipeline is given; some cast them to the dtype of their embeddings."""
