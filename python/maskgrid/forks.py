@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Forks"]
 
+_MODES = {"sample": "Sample then Fork", "fork": "Fork then Sample"}
+
 
 class Forks(Sequence["Image"]):
     """Forks of a sheet: copies of it with one new cell each, everything else bit for bit the original.
@@ -236,12 +238,14 @@ class Forks(Sequence["Image"]):
 
     def _caption(self) -> str:
         """The settings in a line."""
-        prompt, mode = self.settings.get("prompt"), self.settings.get("mode")
-        fork_at = self.settings.get("fork_at")
+        told = self.settings
+        prompt, fork_at, mode = told.get("prompt"), told.get("fork_at"), str(told.get("mode", ""))
         parts = [
             prompt if isinstance(prompt, str) else "a prompt for each cell" if prompt else "",
-            str(mode or "") if fork_at is None else f"forked at step {fork_at}",
-            *(f"{name} {self.settings[name]}" for name in ("steps", "seed") if name in self.settings),
+            _MODES.get(mode, mode) if fork_at is None else f"forked at step {fork_at}",
+            told.get("sampler", ""),
+            f"{told['steps']} steps" if "steps" in told else "",
+            f"seed {told['seed']}" if "seed" in told else "",
         ]
         return " \N{MIDDLE DOT} ".join(part for part in parts if part)
 
