@@ -32,9 +32,10 @@ OLDEST_RUST := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
 PYTHON_CODE := python tests benches tools
 
-# Stamps: an environment with maturin, the native module built into it, the rest of the `dev` extra installed.
+# Stamps: an environment with maturin, the native module built into it, what models need, all of the `dev` extra.
 CREATED := $(VENV)/.created
 BUILT := $(VENV)/.built
+MODELS := $(VENV)/.models
 READY := $(VENV)/.ready
 
 .PHONY: help
@@ -47,8 +48,8 @@ help: ## Say what the targets do
 build: $(BUILT) ## Create .venv and build the native module into it
 
 .PHONY: demo
-demo: $(READY) ## Run the main job on a sheet; the pictures land in out/demo
-	$(RUN) tools/geometry_demo.py --out out/demo
+demo: $(MODELS) ## Redraw a sheet with the bundled model; the pictures land in out/demo
+	$(RUN) -m maskgrid demo --out out/demo --force
 
 .PHONY: test
 test: $(READY) ## Build and run every test of both languages
@@ -117,7 +118,12 @@ $(BUILT): $(CREATED) pyproject.toml $(RUST_SOURCES) | rust
 	@touch $@
 
 # The package is installed by now, so pip finds it there and adds what the extra asks for.
-$(READY): pyproject.toml | $(BUILT)
-	@echo "Installing what tests, benchmarks and lint need (torch is large, once)"
+$(MODELS): pyproject.toml | $(BUILT)
+	@echo "Installing torch and diffusers (several GB, once)"
+	$(RUN) -m pip install --quiet 'maskgrid[diffusers]'
+	@touch $@
+
+$(READY): pyproject.toml | $(MODELS)
+	@echo "Installing what tests, benchmarks and lint need"
 	$(RUN) -m pip install --quiet 'maskgrid[dev]'
 	@touch $@

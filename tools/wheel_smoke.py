@@ -16,7 +16,16 @@ from pathlib import Path
 LIMIT = 1_500_000
 """Bytes of a wheel, compressed, without the bundled model."""
 
+MODEL_LIMIT = 12_000_000
+"""Bytes of the bundled model in it."""
+
 MODEL = "maskgrid/models/"
+NEEDED = {
+    "maskgrid/py.typed",
+    f"{MODEL}faces/demo.json",
+    f"{MODEL}faces/model_index.json",
+    f"{MODEL}faces/unet/diffusion_pytorch_model.safetensors",
+}
 NEWEST = 20
 SMOKE = Path(__file__).with_name("smoke.py")
 
@@ -97,11 +106,12 @@ def check_size(wheel: Path) -> None:
     code = wheel.stat().st_size - model
     print(f"{wheel.name}: {code / 1e6:.2f} MB without the model, {model / 1e6:.2f} MB of model")
     print(f"  native module {native / 1e6:.2f} MB unpacked, {len(entries)} files")
-    missing = {"maskgrid/py.typed"} - {entry.filename for entry in entries}
+    missing = NEEDED - {entry.filename for entry in entries}
     if missing:
         raise SystemExit(f"missing in the wheel: {', '.join(sorted(missing))}")
-    if code > LIMIT:
-        raise SystemExit(f"the wheel has {code} bytes without the model; at most {LIMIT} are allowed")
+    for what, size, limit in (("code", code, LIMIT), ("model", model, MODEL_LIMIT)):
+        if size > limit:
+            raise SystemExit(f"the wheel has {size} bytes of {what}; at most {limit} are allowed")
 
 
 def try_out(interpreter: Interpreter, wheel: Path) -> None:

@@ -45,6 +45,7 @@ class Demo:
         rows: Rows of the sheet.
         columns: Columns of the sheet.
         prompts: One for each cell.
+        cfg: The guidance scale that suits the bundled model.
     """
 
     image: Path
@@ -52,6 +53,7 @@ class Demo:
     rows: int
     columns: int
     prompts: tuple[str, ...]
+    cfg: float
 
 
 def bundled_folder() -> Path:
@@ -83,6 +85,7 @@ def demo() -> Demo:
             rows=text["rows"],
             columns=text["columns"],
             prompts=tuple(text["prompts"]),
+            cfg=text["cfg"],
         )
     except (OSError, ValueError, KeyError) as error:
         raise MaskGridError(f"the demo's sheet is not in this installation ({folder})") from error

@@ -19,6 +19,7 @@ from faces.sheets import caption, random_look, save_png, spread_over_cells
 
 ROWS, COLUMNS = 3, 3
 COLOUR, BACKGROUND, ACCESSORY, MOOD = "blue", "cream", "headphones", "happy"
+CFG = 2.5
 MARGIN = 1.5  # pixels that the stencil has beyond the features
 
 
@@ -66,6 +67,7 @@ def main() -> None:
         "mask": "demo_stencil.png",
         "rows": ROWS,
         "columns": COLUMNS,
+        "cfg": CFG,
         "prompts": [caption(mood, COLOUR, ACCESSORY, BACKGROUND) for mood in moods],
     }
     (out / "demo.json").write_text(json.dumps(text, indent=2) + "\n", encoding="utf-8")

@@ -147,7 +147,7 @@ def main() -> None:
     )
     parser.add_argument("--vae", type=Path, default=Path("/tmp/faces/vae/vae"))
     parser.add_argument("--out", type=Path, default=Path("/tmp/faces/unet"))
-    parser.add_argument("--steps", type=int, default=11000)
+    parser.add_argument("--steps", type=int, default=9000)
     parser.add_argument("--pool", type=int, default=900, help="batches that are drawn and encoded once")
     arguments = parser.parse_args()
     torch.set_num_threads(1)

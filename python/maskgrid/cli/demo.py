@@ -24,6 +24,7 @@ def run(options: argparse.Namespace) -> int:
         "rows": shown.rows,
         "columns": shown.columns,
         "prompt": list(shown.prompts),
+        "cfg": shown.cfg,
     }
     for name in ("steps", "seed", "mode", "fork_at", "micro_batch"):
         settings[name] = getattr(options, name)

@@ -92,4 +92,4 @@ def _save(options: argparse.Namespace, forks: Forks | None) -> str:
     if forks is None or not len(forks):
         return "no fork was finished, nothing was written"
     folder = forks.save(options.out, force=options.force)
-    return f"{len(forks)} fork{'s' * (len(forks) != 1)} in {folder} (contact.png, merged.png, manifest.json)"
+    return f"{len(forks)} fork{'s' * (len(forks) != 1)} in {folder}, side by side in {folder / 'contact.png'}"
