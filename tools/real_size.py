@@ -46,7 +46,9 @@ def make_vae(scaling: float) -> AutoencoderKL:
 
 def make_scheduler() -> EulerDiscreteScheduler:
     """Stable Diffusion's noise levels."""
-    return EulerDiscreteScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
+    return EulerDiscreteScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1
+    )
 
 
 def text_config(width: int, layers: int, heads: int) -> CLIPTextConfig:
