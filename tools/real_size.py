@@ -152,8 +152,8 @@ def peak_gibibytes() -> float:
     return peak / 2**30 if sys.platform == "darwin" else peak / 2**20
 
 
-def main() -> None:
-    """Reads the command line, builds, runs and prints."""
+def read_options() -> argparse.Namespace:
+    """Reads the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -164,11 +164,13 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=2)
     parser.add_argument("--columns", type=int, default=2)
     parser.add_argument("--micro-batch", type=int, help="the most forks in one call (default: all)")
-    options = parser.parse_args()
-    dtype = getattr(torch, options.dtype)
+    return parser.parse_args()
 
+
+def build(options: argparse.Namespace) -> tuple[Any, int]:
+    """The pipeline on its device, and its side in pixels; prints what it is."""
     torch.manual_seed(0)
-    torch.set_default_dtype(dtype)
+    torch.set_default_dtype(getattr(torch, options.dtype))
     pipe, side = {"sd15": sd15, "sdxl": sdxl}[options.model]()
     torch.set_default_dtype(torch.float32)
     pipe.to(options.device)
@@ -179,6 +181,13 @@ def main() -> None:
         f"{options.model}: {parameters / 1e6:.0f} M parameters, {options.dtype} on {options.device}; "
         f"{side} x {side} px, {options.rows} x {options.columns} cells, with guidance, steps: {options.steps}"
     )
+    return pipe, side
+
+
+def main() -> None:
+    """Builds, runs and prints."""
+    options = read_options()
+    pipe, side = build(options)
     told = {**embeddings(pipe), "guidance_scale": 5.0}
     steps, device = options.steps, torch.device(options.device).type
     sheet = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
@@ -195,7 +204,7 @@ def main() -> None:
     batches += [len(plan) - sum(batches)] * (sum(batches) < len(plan))
 
     def alone(count: int) -> None:
-        batch = latents.to(dtype).expand(count, -1, -1, -1)
+        batch = latents.to(host.dtype).expand(count, -1, -1, -1)
         pipe(
             latents=batch,
             num_inference_steps=steps,

@@ -493,6 +493,7 @@ def test_latents_follow_the_embeddings_where_the_pipeline_has_them_do_so() -> No
 @pytest.mark.filterwarnings("ignore:torch.ao.quantization is deprecated:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor, torch.quantize_per_channel:UserWarning")
 def test_linear_layers_can_be_quantised_dynamically() -> None:
+    # Deprecated: torch will leave it out one day.
     quantization = pytest.importorskip("torch.ao.quantization")
     pipe, told = build("sd3")
     host = DiffusersHost(pipe)
