@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from maskgrid.sampling import ForkLatents, Progress
+    from maskgrid.sampling.jobs import ForkJob
     from maskgrid.sampling.requests import Callback
 
 __all__ = ["MaskGrid", "repeat"]
@@ -178,14 +179,7 @@ class MaskGrid:
             micro_batch=micro_batch,
             callback=callback,
         )
-        sheet = _Sheet(pixels, grid, stencil, alpha, settings)
-        try:
-            return self._pictures(self.host.run(job, steps, conditioning), sheet)
-        except BaseException as error:
-            # What was finished before comes along as pictures, too.
-            if getattr(error, "result", None) is not None and not isinstance(error.result, Forks):  # type: ignore[attr-defined]
-                error.result = self._pictures(error.result, sheet)  # type: ignore[attr-defined]
-            raise
+        return self._run(job, steps, conditioning, _Sheet(pixels, grid, stencil, alpha, settings))
 
     def again(self, manifest: str | os.PathLike[str], **changes: Any) -> Forks:
         """The forks that a manifest tells of, made again with this pipeline.
@@ -250,6 +244,15 @@ class MaskGrid:
         if cfg is not None:
             chosen[self.host.layout.cfg] = cfg
         return chosen
+
+    def _run(self, job: ForkJob, steps: int, conditioning: dict[str, Any], sheet: _Sheet) -> Forks:
+        """Sample and decode; what was finished before an error comes along as pictures, too."""
+        try:
+            return self._pictures(self.host.run(job, steps, conditioning), sheet)
+        except BaseException as error:
+            if getattr(error, "result", None) is not None and not isinstance(error.result, Forks):  # type: ignore[attr-defined]
+                error.result = self._pictures(error.result, sheet)  # type: ignore[attr-defined]
+            raise
 
     def _pictures(self, latents: ForkLatents, sheet: _Sheet) -> Forks:
         """Decode fork by fork and keep each one's cell."""

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from maskgrid.cli.grids import grid_of
 from maskgrid.errors import InvalidValueError
-from maskgrid.geometry import Grid
 
 if TYPE_CHECKING:
     import argparse
@@ -23,14 +23,7 @@ def run(options: argparse.Namespace) -> int:
 
     mask = read_stencil(options.mask)
     if options.cell is not None:
-        grid = Grid(
-            options.rows or 1,
-            options.columns or 1,
-            canvas=mask.shape[:2],
-            gap=options.gap,
-            margin=options.margin,
-            stride=1,
-        )
+        grid = grid_of(options, mask.shape[:2])
         mask = mask[grid.cell_rect(grid.index_of(*options.cell)).slices]
     elif options.rows or options.columns:
         raise InvalidValueError(

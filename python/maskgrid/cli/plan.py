@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from maskgrid.geometry import ForkPlan, Grid
+from maskgrid.cli.grids import grid_of
+from maskgrid.geometry import ForkPlan
 
 if TYPE_CHECKING:
     import argparse
 
-    from maskgrid.geometry import Rect
+    from maskgrid.geometry import Grid, Rect
 
 __all__ = ["run"]
 
@@ -24,14 +25,7 @@ def run(options: argparse.Namespace) -> int:
     from maskgrid.stencils import fit_stencil, shown
 
     pixels = read_image(options.image)
-    grid = Grid(
-        options.rows or 1,
-        options.columns or 1,
-        canvas=pixels.shape[:2],
-        gap=options.gap,
-        margin=options.margin,
-        stride=options.stride,
-    )
+    grid = grid_of(options, pixels.shape[:2], stride=options.stride)
     stencil = fit_stencil(read_stencil(options.mask), grid)
     plan = ForkPlan(grid, stencil, coverage=options.coverage, halo=options.halo, align=options.align)
     print(_summary(plan, grid))
