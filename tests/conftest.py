@@ -1,4 +1,4 @@
-"""Settings of all tests. Its place also puts `strategies` on the path."""
+"""Settings of all tests. Its place also puts `strategies` and `texts` on the path."""
 
 from hypothesis import settings
 

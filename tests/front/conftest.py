@@ -19,8 +19,8 @@ def _one_thread():
 
 
 @pytest.fixture(scope="session")
-def pipe(tmp_path_factory: pytest.TempPathFactory):
-    return tiny.pipeline(tmp_path_factory.mktemp("tokenizer"))
+def pipe():
+    return tiny.pipeline()
 
 
 @pytest.fixture(scope="session")

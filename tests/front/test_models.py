@@ -5,16 +5,14 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import SimpleNamespace
 
 import huggingface_hub
 import pytest
 import tiny
 import torch
+from hub import COMMIT, Hub
 from huggingface_hub import constants
 from PIL import Image
 from safetensors.torch import load_file, save_file
@@ -23,7 +21,6 @@ from maskgrid import MaskGridError
 from maskgrid.cli import main
 from maskgrid.models import load_pipeline
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 V1 = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 PARTS = ("unet", "vae", "text_encoder")
 UNSAFE = "raise SystemExit('a model ran its code')\n"
@@ -44,66 +41,15 @@ def copy(model_folder, tmp_path) -> Path:
 
 
 @pytest.fixture
-def hub(cache, tmp_path, monkeypatch) -> Iterator[SimpleNamespace]:
-    """A hub on this machine: the folders in `root` are its repositories, `asked` is what was downloaded."""
-    root, asked = tmp_path / "hub", []
-
-    class Hub(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            path = self.path.partition("?")[0].removeprefix("/api/models").split("/")
-            repository = root / path[1] / path[2]
-            if not repository.is_dir():
-                self.answer(404, {}, {"X-Error-Code": "RepoNotFound"})
-            elif (repository / "gated").exists():
-                reason = {"X-Error-Code": "GatedRepo", "X-Error-Message": "Ask the owner for access."}
-                self.answer(403, {}, reason)
-            elif "resolve" in path:
-                self.file(repository, "/".join(path[5:]))
-            else:
-                files = [file for file in repository.rglob("*") if file.is_file()]
-                names = {file.relative_to(repository).as_posix(): file.stat().st_size for file in files}
-                tree = [{"type": "file", "path": n, "size": s, "oid": n} for n, s in names.items()]
-                info = {
-                    "id": "/".join(path[1:3]),
-                    "sha": COMMIT,
-                    "siblings": [{"rfilename": n} for n in names],
-                }
-                self.answer(200, tree if "tree" in path else info)
-
-        def do_HEAD(self) -> None:
-            self.do_GET()
-
-        def file(self, repository: Path, name: str) -> None:
-            headers = {"ETag": f'"{name.replace("/", "-")}"', "X-Repo-Commit": COMMIT}
-            if not (repository / name).is_file():
-                self.answer(404, {}, {"X-Error-Code": "EntryNotFound", **headers})
-                return
-            asked.append(name)
-            self.answer(200, (repository / name).read_bytes(), headers)
-
-        def answer(self, code: int, content: object, headers: dict[str, str] | None = None) -> None:
-            body = content if isinstance(content, bytes) else json.dumps(content).encode()
-            self.send_response(code)
-            for name, value in {**(headers or {}), "Content-Length": str(len(body))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            if self.command == "GET":
-                self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_port}"
+def hub(cache, tmp_path, monkeypatch) -> Iterator[Hub]:
+    """A hub on this machine, in place of the real one."""
+    with Hub(tmp_path / "hub") as server:
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setattr(constants, "ENDPOINT", address)
-        monkeypatch.setattr(
-            constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}"
-        )
-        monkeypatch.setattr(huggingface_hub.hf_api.api, "endpoint", address)
-        yield SimpleNamespace(root=root, asked=asked)
-        server.shutdown()
+        monkeypatch.setattr(constants, "ENDPOINT", server.address)
+        files = server.address + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", files)
+        monkeypatch.setattr(huggingface_hub.hf_api.api, "endpoint", server.address)
+        yield server
 
 
 def put_into_cache(cache: Path, repository: str, folder: Path) -> Path:

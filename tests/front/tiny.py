@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
-from typing import TYPE_CHECKING
 
 import torch
 from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionPipeline, UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from texts import letters_tokenizer, text_model
 
-BEGIN, END = "<|startoftext|>", "<|endoftext|>"
 # Names of a checkpoint in one file, as LDM wrote it: patterns of diffusers' names, and what they become.
 LDM_RESNET = {
     "norm1": "in_layers.0",
@@ -62,40 +57,10 @@ LDM_VAE = {
 BETAS = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
 
 
-def tokenizer(folder: Path) -> CLIPTokenizer:
-    """Letters only: each is a token."""
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    pieces = [*letters, *(letter + "</w>" for letter in letters), BEGIN, END]
-    (folder / "vocab.json").write_text(json.dumps({piece: i for i, piece in enumerate(pieces)}))
-    (folder / "merges.txt").write_text("#version: 0.2\n")
-    return CLIPTokenizer(
-        vocab=str(folder / "vocab.json"),
-        merges=str(folder / "merges.txt"),
-        bos_token=BEGIN,
-        eos_token=END,
-        unk_token=END,
-        pad_token=END,
-        model_max_length=16,
-    )
-
-
-def pipeline(folder: Path) -> StableDiffusionPipeline:
+def pipeline() -> StableDiffusionPipeline:
     torch.manual_seed(0)
-    words = tokenizer(folder)
-    text = CLIPTextModel(
-        CLIPTextConfig(
-            vocab_size=len(words),
-            hidden_size=16,
-            intermediate_size=16,
-            projection_dim=16,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            max_position_embeddings=16,
-            bos_token_id=words.bos_token_id,
-            eos_token_id=words.eos_token_id,
-            pad_token_id=words.pad_token_id,
-        )
-    )
+    words = letters_tokenizer()
+    text = text_model(words, 16, num_hidden_layers=1)
     unet = UNet2DConditionModel(
         block_out_channels=(4, 8),
         layers_per_block=1,
@@ -117,7 +82,7 @@ def pipeline(folder: Path) -> StableDiffusionPipeline:
     )
     pipe = StableDiffusionPipeline(
         vae=vae,
-        text_encoder=text.eval(),
+        text_encoder=text,
         tokenizer=words,
         unet=unet,
         scheduler=EulerDiscreteScheduler(**BETAS, steps_offset=1),

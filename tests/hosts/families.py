@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import diffusers as d
 import torch
 from torch import Tensor
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from maskgrid.sampling import ForkControls, ForkLatents, fork_job
+from texts import letters_tokenizer, text_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -455,22 +455,10 @@ cached = functools.cache(build)
 def build_with_texts(**parts: Any) -> Any:
     """A new Stable Diffusion with a tokenizer, of letters, a small text encoder, and these parts."""
     pipe, _ = build("sd")
-    letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
-    words = [*letters, *(letter + "</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
-    tokenizer = CLIPTokenizer(vocab={word: i for i, word in enumerate(words)}, merges=[], model_max_length=16)
-    config = CLIPTextConfig(
-        vocab_size=len(words),
-        hidden_size=32,
-        intermediate_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        max_position_embeddings=16,
-        bos_token_id=len(words) - 2,
-        eos_token_id=len(words) - 1,
-    )
+    tokenizer = letters_tokenizer()
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        encoder = CLIPTextModel(config).eval()
+        encoder = text_model(tokenizer, 32)
     texts = {"text_encoder": encoder, "tokenizer": tokenizer}
     own = d.StableDiffusionPipeline(**{**pipe.components, **texts, **parts}, requires_safety_checker=False)
     own.set_progress_bar_config(disable=True)

@@ -1,0 +1,34 @@
+"""A tokenizer of letters and a text model with random weights, for tiny pipelines."""
+
+from typing import Any
+
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+BEGIN, END = "<|startoftext|>", "<|endoftext|>"
+LENGTH = 16
+
+
+def letters_tokenizer() -> CLIPTokenizer:
+    """Each letter is a token; at most 16 a prompt."""
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    pieces = [*letters, *(letter + "</w>" for letter in letters), BEGIN, END]
+    ends = {"bos_token": BEGIN, "eos_token": END, "unk_token": END, "pad_token": END}
+    vocab = {piece: index for index, piece in enumerate(pieces)}
+    return CLIPTokenizer(vocab=vocab, merges=[], **ends, model_max_length=LENGTH)
+
+
+def text_model(tokenizer: CLIPTokenizer, width: int, **config: Any) -> CLIPTextModel:
+    """One for the tokenizer, with `width` channels and two heads."""
+    defaults = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": width,
+        "intermediate_size": width,
+        "projection_dim": width,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "max_position_embeddings": LENGTH,
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+    }
+    return CLIPTextModel(CLIPTextConfig(**{**defaults, **config})).eval()
