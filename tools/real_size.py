@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ from maskgrid import ForkPlan, Forks, Grid, MaskGrid
 from maskgrid.sampling.forks import ForkControls, fork_job
 
 TOKENS = 77
+Made = TypeVar("Made")
 
 
 def make_vae(scaling: float) -> AutoencoderKL:
@@ -133,10 +134,10 @@ class Clock:
 
     device: str
 
-    def time(self, name: str, work: Callable[[], object]) -> None:
-        """Does some work and prints a line."""
+    def time(self, name: str, work: Callable[[], Made]) -> Made:
+        """Does some work, prints a line and hands on what was made."""
         start = time.perf_counter()
-        work()
+        made = work()
         if self.device == "cuda":
             torch.cuda.synchronize()
         seconds = time.perf_counter() - start
@@ -144,6 +145,7 @@ class Clock:
         if self.device == "cuda":
             line += f", {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB on the GPU"
         print(line, flush=True)
+        return made
 
 
 def peak_gibibytes() -> float:
@@ -184,57 +186,90 @@ def build(options: argparse.Namespace) -> tuple[Any, int]:
     return pipe, side
 
 
+class Job:
+    """A sheet of noise with a box as the stencil, for a pipeline.
+
+    Attributes:
+        sheet: (side, side, 3) uint8.
+        plan: Of the forks.
+        batches: How many forks there are in each call of the pipeline.
+    """
+
+    def __init__(self, pipe: Any, side: int, options: argparse.Namespace) -> None:
+        self.options = options
+        self.maker = MaskGrid(pipe)
+        self.host = self.maker.host
+        self.told = {**embeddings(pipe), "guidance_scale": 5.0}
+        self.sheet = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
+        grid = Grid(options.rows, options.columns, canvas=(side, side), stride=self.host.stride)
+        self.stencil = np.zeros(tuple(grid.cell), np.uint8)
+        top, left = grid.cell.height // 4, grid.cell.width // 4
+        self.stencil[top:-top, left:-left] = 255
+        self.plan = ForkPlan(grid, self.stencil)
+        most = options.micro_batch or len(self.plan)
+        self.batches = [min(most, len(self.plan) - first) for first in range(0, len(self.plan), most)]
+        self.latents = self.encode()
+
+    def encode(self) -> torch.Tensor:
+        """The sheet's latents."""
+        pixels = torch.from_numpy(self.sheet).permute(2, 0, 1)[None].float()
+        return self.host.encode(pixels / 127.5 - 1)
+
+    def decode(self) -> torch.Tensor:
+        """A picture of the sheet's latents."""
+        return self.host.decode(self.latents)
+
+    def alone(self, counts: list[int]) -> None:
+        """Run the pipeline without the host, for this many pictures in each call."""
+        for count in counts:
+            self.host.pipe(
+                latents=self.latents.to(self.host.dtype).expand(count, -1, -1, -1),
+                num_inference_steps=self.options.steps,
+                num_images_per_prompt=count,
+                output_type="latent",
+                **self.told,
+            )
+
+    def sample(self, mode: str) -> None:
+        """Sample latents of the forks."""
+        steps, batch = self.options.steps, self.options.micro_batch
+        controls = ForkControls(steps=steps, mode=mode)
+        table = self.host.table(self.plan.grid.latent_size, steps)
+        job = fork_job(self.latents, self.plan, controls, table=table, micro_batch=batch)
+        self.host.run(job, steps, self.told)
+
+    def forks(self) -> Forks:
+        """The forks with their pictures, as a user makes them."""
+        shape = {"rows": self.options.rows, "columns": self.options.columns}
+        return self.maker(
+            image=self.sheet,
+            mask=self.stencil,
+            **shape,
+            steps=self.options.steps,
+            micro_batch=self.options.micro_batch,
+            **self.told,
+        )
+
+    def is_exact(self, forks: Forks) -> bool:
+        """Whether nothing changed outside the stencil."""
+        kept = np.tile(self.stencil == 0, (self.options.rows, self.options.columns))
+        return all(np.array_equal(forks.array(n)[kept], self.sheet[kept]) for n in range(len(forks)))
+
+
 def main() -> None:
     """Builds, runs and prints."""
     options = read_options()
-    pipe, side = build(options)
-    told = {**embeddings(pipe), "guidance_scale": 5.0}
-    steps, device = options.steps, torch.device(options.device).type
-    sheet = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
-    grid = Grid(options.rows, options.columns, canvas=(side, side), stride=8)
-    stencil = np.zeros(tuple(grid.cell), np.uint8)
-    top, left = grid.cell.height // 4, grid.cell.width // 4
-    stencil[top:-top, left:-left] = 255
-    maker = MaskGrid(pipe)
-    host = maker.host
-    pixels = torch.from_numpy(sheet).permute(2, 0, 1)[None].float() / 127.5 - 1
-    latents = host.encode(pixels)
-    plan = ForkPlan(grid, stencil)
-    batches = [options.micro_batch or len(plan)] * (len(plan) // (options.micro_batch or len(plan)))
-    batches += [len(plan) - sum(batches)] * (sum(batches) < len(plan))
-
-    def alone(count: int) -> None:
-        batch = latents.to(host.dtype).expand(count, -1, -1, -1)
-        pipe(
-            latents=batch,
-            num_inference_steps=steps,
-            num_images_per_prompt=count,
-            output_type="latent",
-            **told,
-        )
-
-    def forks(mode: str) -> None:
-        controls = ForkControls(steps=steps, mode=mode)
-        table = host.table(grid.latent_size, steps)
-        job = fork_job(latents, plan, controls, table=table, micro_batch=options.micro_batch)
-        host.run(job, steps, told)
-
-    def whole() -> None:
-        shape = {"rows": options.rows, "columns": options.columns}
-        made.append(maker(image=sheet, mask=stencil, **shape, steps=steps, **told))
-
-    made: list[Forks] = []
-    clock = Clock(device)
-    clock.time("the pipeline alone, one picture", lambda: alone(1))
-    clock.time("Sample then Fork", lambda: forks("sample"))
-    clock.time(f"the pipeline alone, {len(plan)} pictures", lambda: [alone(n) for n in batches])
-    clock.time("Fork then Sample", lambda: forks("fork"))
-    clock.time("encode a sheet", lambda: host.encode(pixels))
-    clock.time("decode a fork", lambda: host.decode(latents))
-    clock.time("MaskGrid(pipe)(...), with pictures", whole)
-    kept = np.tile(stencil == 0, (options.rows, options.columns))
-    exact = all(np.array_equal(made[0].array(n)[kept], sheet[kept]) for n in range(len(made[0])))
-    print(f"  {made[0]!r}: outside the stencil {'exact' if exact else 'NOT exact'}")
+    job = Job(*build(options), options)
+    clock = Clock(torch.device(options.device).type)
+    clock.time("the pipeline alone, one picture", lambda: job.alone([1]))
+    clock.time("again", lambda: job.alone([1]))
+    clock.time("Sample then Fork", lambda: job.sample("sample"))
+    clock.time(f"the pipeline alone, {len(job.plan)} pictures", lambda: job.alone(job.batches))
+    clock.time("Fork then Sample", lambda: job.sample("fork"))
+    clock.time("encode a sheet", job.encode)
+    clock.time("decode a fork", job.decode)
+    forks = clock.time("MaskGrid(pipe)(...), with pictures", job.forks)
+    print(f"  {forks!r}: outside the stencil {'exact' if job.is_exact(forks) else 'NOT exact'}")
 
 
 if __name__ == "__main__":

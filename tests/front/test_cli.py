@@ -1,5 +1,6 @@
 """The command line, as people call it."""
 
+import json
 import os
 import shutil
 import signal
@@ -217,6 +218,23 @@ def test_demo_redraws_every_cell_with_a_prompt_of_its_own(model_folder, monkeypa
     assert len(set(forks.settings["prompt"])) == 6
     assert forks.settings["pipeline"]["model"] == models.BUNDLED
     assert "9 forks in out" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("size", "times"), [(4, 1), (16, 1), (35, 1), (37, 2), ((10, 60), 2), ((61, 8), 3)])
+def test_demo_enlarges_its_sheet_to_what_another_model_was_made_for(
+    files, model_folder, monkeypatch, size, times
+):
+    shutil.copytree(model_folder, "other")
+    config = Path("other/unet/config.json")
+    config.write_text(json.dumps({**json.loads(config.read_text()), "sample_size": size}))
+    shown = models.Demo(Path("sheet.png"), Path("stencil.png"), 2, 3, ("a face",) * 6, cfg=2.5)
+    monkeypatch.setattr("maskgrid.cli.demo.demo", lambda: shown)
+    assert main(["demo", "--model", "other", "--steps", "1", "--device", "cpu", "--out", "out"]) == 0
+    forks = Forks.load("out")
+    assert forks.original.size == (48 * times, 32 * times)
+    assert np.array_equal(pixels("out/stencil.png"), pixels("stencil.png").repeat(times, 0).repeat(times, 1))
+    assert forks.settings["pipeline"]["model"] == str(Path("other").resolve())
+    assert forks.settings.get("cfg") is None
 
 
 def test_without_the_bundled_model_demo_says_so(monkeypatch, capsys):

@@ -66,6 +66,14 @@ def test_a_white_stencil_gives_the_pipelines_own_latents(family: str) -> None:
     assert distance_from_own_run(host, told) < ROUNDING
 
 
+@pytest.mark.parametrize("family", ["sd", "sdxl", "sd3", "flux", "flux2", "qwen"])
+def test_its_side_is_that_of_the_pictures_which_the_pipeline_makes_unasked(family: str) -> None:
+    host, told = hosted(family)
+    own = host.pipe(**told, num_inference_steps=2, output_type="latent", return_dict=False)[0]
+    cells = host.side // host.stride
+    assert host.layout.unpack(own, (cells, cells)).shape[-2:] == (cells, cells)
+
+
 @every_family
 def test_forks_have_their_own_embeddings(family: str) -> None:
     host, told = hosted(family)

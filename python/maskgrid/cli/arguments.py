@@ -36,7 +36,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"maskgrid {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    _demo(_command(commands, "demo", "redraw a small sheet with the bundled model"))
+    _demo(_command(commands, "demo", "redraw a small sheet with the bundled model or another one"))
     _sample(_command(commands, "sample", "make the forks of a sheet"))
     _plan(_command(commands, "plan", "show grid, stencil and windows, in numbers and drawn over the sheet"))
     _mask(_command(commands, "mask", "prepare a stencil"))
@@ -67,6 +67,9 @@ def _later(name: str) -> Callable[[argparse.Namespace], int]:
 
 def _demo(parser: argparse.ArgumentParser) -> None:
     _outputs(parser, "out/demo")
+    parser.add_argument(
+        "--model", default="bundled", help="as for sample; the sheet is enlarged to what it was made for"
+    )
     _running(parser)
     sampling = parser.add_argument_group("sampling")
     sampling.add_argument("--mode", default="fork", help="sample or fork, see sample (default: %(default)s)")

@@ -1,15 +1,20 @@
-"""`maskgrid demo`: a small sheet, redrawn with the bundled model."""
+"""`maskgrid demo`: a small sheet, redrawn with the bundled model or another one."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from maskgrid.cli.running import load, make_and_save, reporter
+from maskgrid.images import pillow, read_image, to_pil
 from maskgrid.models import BUNDLED, demo
 from maskgrid.output import check_folder_is_free
 
 if TYPE_CHECKING:
     import argparse
+
+    from PIL.Image import Image
+
+    from maskgrid.models import Demo
 
 __all__ = ["run"]
 
@@ -18,16 +23,26 @@ def run(options: argparse.Namespace) -> int:
     """Redraw every cell of the demonstration's sheet, each with a prompt of its own."""
     check_folder_is_free(options.out, force=options.force)
     shown = demo()
+    maker = load(options.model, options.device, options.dtype)
+    image, mask = _enlarged(shown, maker.host.side)
     settings: dict[str, Any] = {
-        "image": shown.image,
-        "mask": shown.mask,
+        "image": image,
+        "mask": mask,
         "rows": shown.rows,
         "columns": shown.columns,
         "prompt": list(shown.prompts),
-        "cfg": shown.cfg,
+        "cfg": shown.cfg if options.model == BUNDLED else None,
     }
     for name in ("steps", "seed", "mode", "fork_at", "micro_batch"):
         settings[name] = getattr(options, name)
-    maker = load(BUNDLED, options.device, options.dtype)
     report = reporter(options, maker, settings)
     return make_and_save(options, lambda: maker(callback=report, **settings), report)
+
+
+def _enlarged(shown: Demo, side: int) -> tuple[Image, Image]:
+    """The sheet and the stencil, as many times larger as brings the sheet nearest to what a model draws."""
+    resampling = pillow().Resampling
+    image, mask = to_pil(read_image(shown.image)), to_pil(read_image(shown.mask))
+    times = max(1, round(side / max(image.size)))
+    larger = [(times * picture.width, times * picture.height) for picture in (image, mask)]
+    return image.resize(larger[0], resampling.BICUBIC), mask.resize(larger[1], resampling.NEAREST)

@@ -43,6 +43,13 @@ class DiffusersHost:
         return self.layout.stride
 
     @property
+    def side(self) -> int:
+        """Pixels a side of the pictures that the model was made for; 1024 where it does not say."""
+        size = getattr(self.pipe, "default_sample_size", None) or self.network.config.get("sample_size")
+        size = max(size) if isinstance(size, (list, tuple)) else size
+        return int(size * self.pipe.vae_scale_factor) if size else 1024
+
+    @property
     def network(self) -> Any:
         """The pipeline's denoising network."""
         for name in ("transformer", "unet"):
