@@ -215,7 +215,7 @@ def test_demo_redraws_every_cell_with_a_prompt_of_its_own(model_folder, monkeypa
     assert main(["demo", "--steps", "1", "--device", "cpu", "--out", "out"]) == 0
     forks = Forks.load("out")
     assert len(forks) == 9
-    assert len(set(forks.settings["prompt"])) == 6
+    assert len(set(forks.settings["prompt"])) == 5
     assert forks.settings["pipeline"]["model"] == models.BUNDLED
     assert "9 forks in out" in capsys.readouterr().out
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import replace
+from itertools import cycle, islice
 from pathlib import Path
 
 import torch
@@ -20,7 +21,7 @@ from faces.sheets import caption, random_look, save_png, spread_over_cells
 ROWS, COLUMNS = 3, 3
 COLOUR, BACKGROUND, ACCESSORY, MOOD = "blue", "cream", "headphones", "happy"
 CFG = 2.5
-MARGIN = 1.5  # pixels that the stencil has beyond the features
+MARGIN = 4.0  # pixels that the stencil has beyond the features, which is the feather
 
 
 def demo_sheet(seed: int) -> torch.Tensor:
@@ -61,14 +62,16 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     save_png(demo_sheet(arguments.seed), str(out / "demo_sheet.png"))
     save_png(demo_stencil(), str(out / "demo_stencil.png"))
-    moods = [MOODS[(i + 1) % len(MOODS)] for i in range(ROWS * COLUMNS)]
+    others = [mood for mood in MOODS if mood != MOOD]
     text = {
         "image": "demo_sheet.png",
         "mask": "demo_stencil.png",
         "rows": ROWS,
         "columns": COLUMNS,
         "cfg": CFG,
-        "prompts": [caption(mood, COLOUR, ACCESSORY, BACKGROUND) for mood in moods],
+        "prompts": [
+            caption(mood, COLOUR, ACCESSORY, BACKGROUND) for mood in islice(cycle(others), ROWS * COLUMNS)
+        ],
     }
     (out / "demo.json").write_text(json.dumps(text, indent=2) + "\n", encoding="utf-8")
 
