@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from maskgrid.sampling.jobs import ForkJob
     from maskgrid.sampling.requests import Callback
 
-__all__ = ["MaskGrid", "repeat"]
+__all__ = ["MaskGrid", "recorded_run", "repeat"]
 
 # The layout knows the latent format.
 _CONTROLS = frozenset(field.name for field in fields(ForkControls)) - {"scaling_factor", "shift_factor"}
@@ -195,18 +195,7 @@ class MaskGrid:
             MaskGridError: No such manifest, one without a stencil, or of a run with arguments that no
                 manifest can hold and that are not among the changes.
         """
-        record, path = read_manifest(manifest), Path(manifest)
-        folder = path if path.is_dir() else path.parent
-        settings = {**record.get("settings", {}), **changes}
-        settings.pop("pipeline", None)
-        missing = [name for name in settings.pop("not_recorded", []) if name not in changes]
-        if missing:
-            raise MaskGridError(f"{path} can't hold {', '.join(missing)}; give them again to repeat the run")
-        if not record.get("stencil"):
-            raise MaskGridError(f"{path} was written without a stencil, so its run can't be repeated")
-        settings.setdefault("image", folder / record["image"])
-        settings.setdefault("mask", folder / record["stencil"])
-        return self(**settings)
+        return self(**recorded_run(manifest, **changes))
 
     def preview(self, progress: Progress, size: tuple[int, int] | None = None) -> Image:
         """How a run looks by now, for a callback: the sheet, or the first fork of the call, fully decoded.
@@ -271,6 +260,25 @@ class MaskGrid:
         finally:
             self.host.release()
         return sheet.forks(latents, patches)
+
+
+def recorded_run(manifest: str | os.PathLike[str], **changes: Any) -> dict[str, Any]:
+    """The arguments of `MaskGrid.__call__` that make a manifest's run again; `MaskGrid.again` is that call.
+
+    Args and errors are those of `MaskGrid.again`.
+    """
+    record, path = read_manifest(manifest), Path(manifest)
+    folder = path if path.is_dir() else path.parent
+    settings = {**record.get("settings", {}), **changes}
+    settings.pop("pipeline", None)
+    missing = [name for name in settings.pop("not_recorded", []) if name not in changes]
+    if missing:
+        raise MaskGridError(f"{path} can't hold {', '.join(missing)}; give them again to repeat the run")
+    if not record.get("stencil"):
+        raise MaskGridError(f"{path} was written without a stencil, so its run can't be repeated")
+    settings.setdefault("image", folder / record["image"])
+    settings.setdefault("mask", folder / record["stencil"])
+    return settings
 
 
 def repeat(manifest: str | os.PathLike[str], **changes: Any) -> Forks:

@@ -80,11 +80,12 @@ def test_wrong_usage_is_one_line_and_2(argv, capsys):
     ("argv", "text"),
     [
         (["sample"], "--image and --mask missing"),
-        (["sample", "--image", "no.png", "--mask", "no.png", "--model", "no/such/folder"], "no model"),
+        (["sample", "--image", "no.png", "--mask", "no.png", "--model", "no/such/folder"], "no file no.png"),
         (["sample", "--from", "nowhere.json"], "nowhere.json"),
         (["plan", "--image", "no.png", "--mask", "no.png"], "no file no.png"),
         (["merge", "nowhere", "--out", "x.png"], "manifest"),
         (["check", "--model", "nothing"], "no model 'nothing'"),
+        (["demo", "--model", "no/such/folder"], "no model 'no/such/folder'"),
     ],
 )
 def test_an_error_is_one_line_and_1(argv, text, capsys):
@@ -122,6 +123,32 @@ def test_a_manifest_makes_the_same_pictures_again(files, model_folder):
     assert Path("one/manifest.json").read_text() == Path("two/manifest.json").read_text()
     assert main(["sample", "--from", "one", "--seed", "6", "--out", "three"]) == 0
     assert not np.array_equal(pixels("one/merged.png"), pixels("three/merged.png"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (["--image", "none.png"], "there is no file none.png"),
+        (["--mask", "none.png"], "there is no file none.png"),
+        (["--rows", "5"], "mask is 16 x 16 px"),
+        (["--gap", "99"], "gap"),
+        (["--sampler", "eulr"], "Did you mean 'euler'?"),
+        (["--scheduler", "karas"], "Did you mean 'karras'?"),
+        (["--mode", "both"], "mode 'both' is not known"),
+        (["--steps", "0"], "steps is 0"),
+        (["--denoise", "2"], "denoise is 2"),
+        (["--seed", "-1"], "seed is -1"),
+    ],
+)
+def test_what_no_model_could_do_is_said_before_one_is_loaded(files, model_folder, capsys, wrong, said):
+    assert main([*sample(files, model_folder, "--out", "out"), *wrong]) == 1
+    first = capsys.readouterr().err
+    assert main(sample(files, model_folder, "--out", "out")) == 0
+    capsys.readouterr()
+    assert main(["sample", "--from", "out", "--out", "again", *wrong]) == 1
+    for printed in (first, capsys.readouterr().err):
+        assert said in printed
+        assert "loading" not in printed
 
 
 def test_prompts_for_each_cell(files, model_folder):

@@ -281,7 +281,10 @@ def test_a_folder_of_another_kind_of_pipeline_is_one_line(kind, copy, sheet, ste
     Image.fromarray(sheet).save(copy / "sheet.png")
     Image.fromarray(stencil).save(copy / "stencil.png")
     pictures = ["--image", str(copy / "sheet.png"), "--mask", str(copy / "stencil.png")]
-    assert main(["sample", *pictures, "--model", str(copy), "--device", "cpu", "--prompt", "a"]) == 1
+    assert (
+        main(["sample", *pictures, "--model", str(copy), "--device", "cpu", "--rows", "2", "--columns", "3"])
+        == 1
+    )
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("maskgrid")]
     assert len(lines) == 1
     assert kind in lines[0]

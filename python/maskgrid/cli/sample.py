@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from maskgrid.cli.running import load, make_and_save, reporter
 from maskgrid.errors import MaskGridError
+from maskgrid.geometry import Grid
 from maskgrid.output import check_folder_is_free
 
 if TYPE_CHECKING:
@@ -31,16 +33,14 @@ def run(options: argparse.Namespace) -> int:
     missing = [f"--{name}" for name in ("image", "mask") if name not in settings]
     if missing:
         raise MaskGridError(f"{' and '.join(missing)} missing; sample needs both, or --from a manifest")
-    maker = load(options.model or "bundled", options.device, options.dtype)
-    report = reporter(options, maker, settings)
-    return make_and_save(options, lambda: maker(callback=report, **settings), report)
+    return _make(options, settings, options.model or "bundled", options.device, options.dtype)
 
 
 def _again(options: argparse.Namespace, settings: dict[str, Any]) -> int:
     from maskgrid.output import read_manifest
+    from maskgrid.pipeline import recorded_run
 
-    recorded = read_manifest(options.manifest).get("settings", {})
-    source = recorded.get("pipeline") or {}
+    source = read_manifest(options.manifest).get("settings", {}).get("pipeline") or {}
     model = options.model or source.get("model")
     if model is None:
         raise MaskGridError(f"{options.manifest} names no model; say which with --model")
@@ -48,9 +48,30 @@ def _again(options: argparse.Namespace, settings: dict[str, Any]) -> int:
     # fork_at counts before a mode, so a mode that is asked for has to take it out.
     if "mode" in settings and "fork_at" not in settings:
         settings["fork_at"] = None
+    return _make(options, recorded_run(options.manifest, **settings), model, device, dtype)
+
+
+def _make(
+    options: argparse.Namespace, settings: dict[str, Any], model: str, device: str | None, dtype: str | None
+) -> int:
+    _check(settings)
     maker = load(model, device, dtype)
-    report = reporter(options, maker, {**recorded, **settings})
-    return make_and_save(options, lambda: maker.again(options.manifest, callback=report, **settings), report)
+    report = reporter(options, maker, settings)
+    return make_and_save(options, lambda: maker(callback=report, **settings), report)
+
+
+def _check(settings: dict[str, Any]) -> None:
+    """Complain of what no model could do, before one is loaded, which can take minutes."""
+    from maskgrid.images import read_image, read_stencil
+    from maskgrid.sampling.forks import ForkControls
+    from maskgrid.stencils import fit_stencil
+
+    shape = {name: settings[name] for name in ("gap", "margin") if name in settings}
+    canvas = read_image(settings["image"]).shape[:2]
+    grid = Grid(settings.get("rows", 1), settings.get("columns", 1), canvas=canvas, **shape, stride=1)
+    fit_stencil(read_stencil(settings["mask"]), grid)
+    names = [field.name for field in fields(ForkControls) if field.name in settings]
+    ForkControls(**{name: settings[name] for name in names})
 
 
 def _one(value: Any) -> Any:

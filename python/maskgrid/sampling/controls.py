@@ -12,7 +12,7 @@ from torch import Tensor
 from maskgrid.errors import InvalidTypeError, InvalidValueError
 from maskgrid.sampling.noise import check_seed
 from maskgrid.sampling.samplers import get_sampler
-from maskgrid.sampling.schedules import make_sigmas
+from maskgrid.sampling.schedules import check_schedule, make_sigmas
 from maskgrid.sampling.tables import NoiseTable
 
 __all__ = ["Controls", "LatentFormat", "Span", "check_count", "check_number"]
@@ -74,6 +74,8 @@ class Controls:
         check_seed(self.seed)
         check_count("start_at_step", self.start_at_step, 0)
         check_number("denoise", self.denoise)
+        if isinstance(self.schedule, str):
+            check_schedule(self.schedule, self.steps, self.denoise)
         if self.end_at_step is not None:
             check_count("end_at_step", self.end_at_step, 0)
             if self.start_at_step > self.end_at_step:

@@ -26,7 +26,7 @@ from maskgrid.errors import InvalidTypeError, InvalidValueError, MaskGridError
 from maskgrid.sampling.names import unknown_name
 from maskgrid.sampling.tables import NoiseTable
 
-__all__ = ["MAX_STEPS", "SCHEDULES", "check_sigmas", "make_sigmas", "schedule_sigmas"]
+__all__ = ["MAX_STEPS", "SCHEDULES", "check_schedule", "check_sigmas", "make_sigmas", "schedule_sigmas"]
 
 MAX_STEPS = 10_000
 """The most steps a run may have."""
@@ -68,11 +68,7 @@ def make_sigmas(
     """
     if not isinstance(schedule, str):
         return check_sigmas(schedule, table)
-    if schedule not in SCHEDULES:
-        raise unknown_name("schedule", schedule, SCHEDULES)
-    _check_steps(steps)
-    if not 0 <= denoise <= 1:
-        raise InvalidValueError(f"denoise is {denoise}; allowed: 0 to 1")
+    check_schedule(schedule, steps, denoise)
     if denoise == 0:
         return torch.zeros(0)
     if denoise > _ALL_THE_WAY:
@@ -98,6 +94,15 @@ def schedule_sigmas(schedule: str, table: NoiseTable, steps: int) -> Tensor:
     if schedule not in SCHEDULES:
         raise unknown_name("schedule", schedule, SCHEDULES)
     return SCHEDULES[schedule](table, steps)
+
+
+def check_schedule(schedule: str, steps: int, denoise: float) -> None:
+    """Whether there is such a run, whatever the model; arguments and errors are those of `make_sigmas`."""
+    if schedule not in SCHEDULES:
+        raise unknown_name("schedule", schedule, SCHEDULES)
+    _check_steps(steps)
+    if not 0 <= denoise <= 1:
+        raise InvalidValueError(f"denoise is {denoise}; allowed: 0 to 1")
 
 
 def check_sigmas(sigmas: Sequence[float] | Tensor, table: NoiseTable) -> Tensor:
