@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-__all__ = ["host_array", "pillow", "read_image", "read_stencil", "to_pil"]
+__all__ = ["eight_bits", "host_array", "pillow", "read_image", "read_stencil", "to_pil"]
 
 
 def pillow() -> Any:
@@ -36,8 +37,8 @@ def read_image(image: Any, *, name: str = "image") -> NDArray[np.uint8]:
     """An image as (H, W, 3) or (H, W, 4) uint8.
 
     Args:
-        image: A path, a PIL image, or an array or tensor: uint8, or floats in [0, 1]; (H, W), (H, W, C) or
-            (C, H, W) with C of 1, 3 or 4. A leading axis of 1 is dropped.
+        image: A path, a PIL image, or an array or tensor: uint8, bool, or floats in [0, 1]; (H, W), (H, W, C)
+            or (C, H, W) with C of 1, 3 or 4. A leading axis of 1 is dropped.
         name: What an error calls it.
 
     Returns:
@@ -50,10 +51,11 @@ def read_image(image: Any, *, name: str = "image") -> NDArray[np.uint8]:
     """
     if isinstance(image, (str, os.PathLike)):
         image = _open(Path(image), name)
+    image = _deep(image, name)
     if hasattr(image, "getbands"):
         mode = "RGBA" if "A" in image.getbands() or "transparency" in image.info else "RGB"
         return np.array(image if image.mode == mode else image.convert(mode))
-    pixels = _eight_bits(_channels_last(_array(image, name), name), name)
+    pixels = eight_bits(_channels_last(_array(image, name), name), name)
     return np.ascontiguousarray(np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels)
 
 
@@ -61,13 +63,16 @@ def read_stencil(mask: Any) -> Any:
     """A stencil as something that the mask operations take.
 
     A path or a PIL image becomes (H, W) uint8: its brightness, or its alpha where the brightness is the same
-    everywhere. A path that ends in .npy is an array. Arrays and tensors are returned as they are.
+    everywhere; float32 where it has more than 8 bits. A path that ends in .npy is an array. Arrays and
+    tensors are returned as they are.
 
     Raises:
+        InvalidTypeError: An image with integers of 32 bits.
         MaskGridError: A file that can't be read.
     """
     if isinstance(mask, (str, os.PathLike)):
         mask = _load(Path(mask)) if Path(mask).suffix == ".npy" else _open(Path(mask), "mask")
+    mask = _deep(mask, "mask")
     if not hasattr(mask, "getbands"):
         return mask
     grey = np.array(mask.convert("L"))
@@ -92,6 +97,23 @@ def host_array(image: Any, name: str) -> NDArray[Any]:
     return np.asarray(image)
 
 
+def eight_bits(array: NDArray[Any], name: str) -> NDArray[np.uint8]:
+    """Values as uint8: bool and floats in [0, 1] become 0 to 255.
+
+    Raises:
+        InvalidTypeError: Another dtype.
+        InvalidValueError: Floats outside [0, 1].
+    """
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype.kind not in "bf":
+        raise InvalidTypeError(f"{name} has dtype {array.dtype}; allowed: uint8, bool, or floats in [0, 1]")
+    if not (np.isfinite(array).all() and array.min(initial=0) >= 0 and array.max(initial=0) <= 1):
+        raise InvalidValueError(f"{name} has floats from {array.min()} to {array.max()}; allowed: 0 to 1")
+    result: NDArray[np.uint8] = np.rint(array * np.float32(255)).astype(np.uint8)
+    return result
+
+
 def to_pil(pixels: NDArray[np.uint8]) -> Image:
     """A (H, W, C) uint8 array as a PIL image."""
     image: Image = pillow().fromarray(pixels)
@@ -101,13 +123,24 @@ def to_pil(pixels: NDArray[np.uint8]) -> Image:
 def _open(path: Path, name: str) -> Any:
     try:
         with pillow().open(path) as file:
-            file.load()
-            return file
+            # Cameras turn a picture by a tag.
+            return import_module("PIL.ImageOps").exif_transpose(file)
     except FileNotFoundError as error:
         raise MaskGridError(f"{name}: there is no file {path}") from error
     # Pillow raises a ValueError or a SyntaxError for some broken files.
     except (OSError, ValueError, SyntaxError) as error:
         raise MaskGridError(f"{name}: {path} is no image that Pillow can read ({error})") from error
+
+
+def _deep(image: Any, name: str) -> Any:
+    """A PIL image with more than 8 bits as floats; Pillow itself would cut them off at 255."""
+    mode = getattr(image, "mode", None) if hasattr(image, "getbands") else None
+    if mode is None or mode[0] not in "IF":
+        return image
+    if mode == "I":
+        raise InvalidTypeError(f"{name} has integers of 32 bits; allowed: 8 or 16 bits, or floats in [0, 1]")
+    values = np.asarray(image)
+    return values.astype(np.float32) / np.float32(65535) if values.dtype.kind == "u" else values
 
 
 def _load(path: Path) -> NDArray[Any]:
@@ -137,14 +170,3 @@ def _channels_last(array: NDArray[Any], name: str) -> NDArray[Any]:
     raise InvalidValueError(
         f"{name} has shape {array.shape}; allowed: (H, W), (H, W, C) or (C, H, W), C of 1, 3 or 4"
     )
-
-
-def _eight_bits(array: NDArray[Any], name: str) -> NDArray[np.uint8]:
-    if array.dtype == np.uint8:
-        return array
-    if array.dtype.kind != "f":
-        raise InvalidTypeError(f"{name} has dtype {array.dtype}; allowed: uint8, or floats in [0, 1]")
-    if not (np.isfinite(array).all() and array.min(initial=0) >= 0 and array.max(initial=0) <= 1):
-        raise InvalidValueError(f"{name} has floats from {array.min()} to {array.max()}; allowed: 0 to 1")
-    result: NDArray[np.uint8] = np.rint(array * 255).astype(np.uint8)
-    return result

@@ -178,6 +178,17 @@ def test_what_is_finished_at_ctrl_c_is_kept_and_said(files, model_folder):
     assert names(".") == ["out", "sheet.png", "stencil.png"]
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64, bool])
+def test_mask_writes_eight_bits_of_any_array(dtype, stencil, capsys):
+    np.save("mask.npy", (stencil / (255 if dtype != np.uint8 else 1)).astype(dtype))
+    assert main(["mask", "mask.npy", "--out", "mask.png"]) == 0
+    assert np.array_equal(pixels("mask.png"), stencil)
+    assert f"{(stencil > 0).mean():.1%} may change" in capsys.readouterr().out
+    np.save("cells.npy", np.stack([stencil] * 2))
+    assert main(["mask", "cells.npy", "--out", "cells.png"]) == 1
+    assert "shape (2, 16, 16); allowed: one picture" in capsys.readouterr().err
+
+
 def test_plan_prints_a_table_and_draws_it(files, capsys):
     assert main(["plan", *files, "--stride", "2", "--halo", "1", "--out", "plan.png"]) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -39,9 +39,41 @@ def test_grey_becomes_three_channels_and_alpha_stays():
     assert read_image(palette).shape == (3, 4, 4)
 
 
+@pytest.mark.parametrize("dtype", ["<u2", ">u2", "<f4"])
+def test_more_than_eight_bits_are_rounded_not_cut_off(dtype, tmp_path):
+    values = np.linspace(0, 1, 256).reshape(16, 16)
+    deep = values.astype(dtype) if dtype == "<f4" else np.rint(values * 65535).astype(dtype)
+    Image.fromarray(deep).save(tmp_path / "deep.tiff")
+    for image in (tmp_path / "deep.tiff", Image.fromarray(deep)):
+        assert np.array_equal(read_image(image)[..., 0].ravel(), np.arange(256))
+        stencil = read_stencil(image)
+        assert stencil.dtype == np.float32
+        assert np.abs(stencil - values).max() < 1e-5
+
+
+def test_a_16_bit_png_is_read_as_one(tmp_path):
+    Image.fromarray(np.full((3, 4), 257 * 100, np.uint16)).save(tmp_path / "deep.png")
+    assert (read_image(tmp_path / "deep.png") == 100).all()
+
+
+def test_a_tag_that_turns_a_picture_is_followed(sheet, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by 90 degrees clockwise
+    Image.fromarray(sheet).save(tmp_path / "turned.png", exif=exif)
+    Image.fromarray(sheet[..., 0]).save(tmp_path / "mask.png", exif=exif)
+    assert np.array_equal(read_image(tmp_path / "turned.png"), np.rot90(sheet, -1))
+    assert np.array_equal(read_stencil(tmp_path / "mask.png"), np.rot90(sheet[..., 0], -1))
+
+
+def test_bool_is_black_and_white():
+    assert np.array_equal(read_image(np.eye(4, dtype=bool))[..., 1], np.eye(4, dtype=np.uint8) * 255)
+
+
 @pytest.mark.parametrize(
     ("image", "error", "match"),
     [
+        (Image.new("I", (4, 4)), InvalidTypeError, "32 bits"),
+        (Image.fromarray(np.full((2, 2), 2, np.float32)), InvalidValueError, "floats from 2"),
         (np.zeros((5, 4, 5), np.uint8), InvalidValueError, r"shape \(5, 4, 5\)"),
         (np.zeros((3, 4), np.int64), InvalidTypeError, "int64"),
         (np.full((3, 4), 1.5), InvalidValueError, r"1\.5"),

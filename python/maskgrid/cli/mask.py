@@ -17,11 +17,13 @@ __all__ = ["run"]
 
 def run(options: argparse.Namespace) -> int:
     """Read a mask, prepare it, write it."""
-    from maskgrid.images import read_stencil, to_pil
+    from maskgrid.images import eight_bits, read_stencil, to_pil
     from maskgrid.output import write_picture
     from maskgrid.stencils import prepare_stencil
 
     mask = read_stencil(options.mask)
+    if mask.ndim != 2:
+        raise InvalidValueError(f"mask has shape {mask.shape}; allowed: one picture, (H, W)")
     if options.cell is not None:
         grid = grid_of(options, mask.shape[:2])
         mask = mask[grid.cell_rect(grid.index_of(*options.cell)).slices]
@@ -29,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
         raise InvalidValueError(
             "--rows and --columns are there to find a cell; say which with --cell ROW,COLUMN"
         )
-    stencil = prepare_stencil(
+    prepared = prepare_stencil(
         mask,
         threshold=options.threshold,
         invert=options.invert,
@@ -38,6 +40,7 @@ def run(options: argparse.Namespace) -> int:
         shrink=options.shrink,
         feather=options.feather,
     )
+    stencil = eight_bits(prepared, "mask")
     path = write_picture(to_pil(stencil), options.out, force=options.force)
     height, width = stencil.shape
     share = float(np.mean(stencil, dtype=np.float64)) / 255
