@@ -132,7 +132,7 @@ class MaskGrid:
                 together then samples each cell with its own (`sheet_conditioning="cells"`).
             negative_prompt: Likewise.
             cfg: Guidance scale; default the pipeline's own.
-            steps: 1 or more.
+            steps: 1 or more; a schedule of sigmas has its own number.
             coverage: How pixels of the stencil become latent cells, see `ForkPlan`.
             feather: Pixels inside a hard stencil's edge over which old and new mix; default the VAE's stride.
                 A soft stencil is its own feather.
@@ -166,6 +166,8 @@ class MaskGrid:
         if any(isinstance(conditioning.get(name), list) for name in _PER_CELL):
             chosen.setdefault("sheet_conditioning", "cells")
         controls = ForkControls(steps=steps, **chosen)
+        if not isinstance(controls.schedule, str):
+            steps = len(controls.schedule) - 1
         alpha = shown(stencil, self.host.stride if feather is None else feather)
         settings = {**_recorded({**_told(controls), **given}), **self._source}
         if "fork_seeds" in chosen:

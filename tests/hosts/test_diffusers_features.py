@@ -9,7 +9,7 @@ import diffusers as d
 import numpy as np
 import pytest
 import torch
-from families import QUIET, SIZE, build, build_with_texts, fork_latents, relative, sheet, stencils
+from families import QUIET, SIZE, build, build_with_texts, cached, fork_latents, relative, sheet, stencils
 from own_runs import distance_from_own_run, own_run
 from PIL import Image
 from safetensors.torch import save_file
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from maskgrid.hosts.diffusers import DiffusersHost, check
+from maskgrid.sampling.forks import continue_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -579,3 +580,42 @@ def test_a_callback_sees_every_call_of_every_batch(sampler: str, calls: int) -> 
     assert [time for _, time, _ in first] == [time for _, time, _ in second]
     assert {shape[0] for _, _, shape in first} == {3}
     assert {shape[0] for _, _, shape in second} == {1}
+
+
+def runs_that_agree(host: DiffusersHost, told: dict[str, Any], sampler: str) -> list[Tensor]:
+    """One run in four ways: whole, forked at two steps, and cut in two with leftover noise."""
+    white = {"masks": torch.ones(1, 1, *SIZE), "sampler": sampler, "steps": 7}
+    whole = [fork_latents(host, told, fork_at=step, **white).latents for step in (0, 2, 5)]
+    first = fork_latents(host, told, mode="fork", end_at_step=3, return_with_leftover_noise=True, **white)
+    return [*whole, host.run(continue_job(first), 7, told).latents]
+
+
+@pytest.mark.parametrize("sampler", ["euler", "heun"])
+@pytest.mark.parametrize(
+    ("family", "fractions"),
+    [
+        ("controlnet", {"control_guidance_end": 0.5}),
+        ("controlnet", {"control_guidance_start": 0.4, "control_guidance_end": 0.6}),
+        ("controlnet", {"control_guidance_start": [0.75], "control_guidance_end": 1.0}),
+        ("controlnet", {"control_guidance_end": 0.1}),
+        ("sd3", {"skip_guidance_layers": [0]}),
+        (
+            "sd3",
+            {"skip_guidance_layers": [0], "skip_layer_guidance_start": 0.3, "skip_layer_guidance_stop": 0.8},
+        ),
+    ],
+)
+def test_a_fraction_of_the_run_is_that_wherever_the_forks_part(family, fractions, sampler):
+    pipe, told = cached(family)
+    host = DiffusersHost(pipe)
+    whole, *others = runs_that_agree(host, {**told, **fractions}, sampler)
+    plain, *_ = runs_that_agree(host, told, sampler)
+    assert relative(plain, whole) > 1e-4 or fractions == {"control_guidance_end": 0.1}
+    assert all(relative(other, whole) < 1e-5 for other in others)
+
+
+@pytest.mark.parametrize("wrong", [{"control_guidance_end": 1.5}, {"control_guidance_start": 1.0}])
+def test_a_fraction_out_of_range_is_refused_by_the_pipeline(wrong):
+    pipe, told = cached("controlnet")
+    with pytest.raises(ValueError, match="control guidance"):
+        fork_latents(DiffusersHost(pipe), {**told, **wrong}, fork_at=1)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from maskgrid.errors import CancelledError, DenoiserError, InvalidTypeError, InvalidValueError
+from maskgrid.hosts.diffusers.fractions import fractions_of_stretch
 from maskgrid.hosts.diffusers.layouts import Layout, accepted_arguments, layout_of
 from maskgrid.hosts.diffusers.scheduler import Conversation, hosted
 from maskgrid.sampling import ForkLatents, NoiseTable
@@ -146,6 +147,7 @@ class DiffusersHost:
             unpack=lambda output: layout.unpack(output, size),
             mu=layout.mu(self.pipe, size, steps),
         )
+        conditioning = fractions_of_stretch(self.pipe, conditioning, conversation.steps, steps)
         first = conversation.network_input().to(self.dtype)
         forks = conversation.request.rows
         if stretch.together and forks and len(forks) < len(stretch.forks):

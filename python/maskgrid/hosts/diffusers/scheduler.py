@@ -38,6 +38,11 @@ class Conversation:
         pack: The engine's latents (n, C, ..., h, w) as they go through the pipeline's loop.
         unpack: The inverse.
         mu: The dynamic shift that the table was made with; None without.
+
+    Attributes:
+        steps: The step of the whole schedule that each call belongs to.
+        sigmas: (calls,) float32, that of each call.
+        calls: How many were answered.
     """
 
     def __init__(
@@ -49,7 +54,9 @@ class Conversation:
         unpack: Callable[[Tensor], Tensor],
         mu: float | None,
     ) -> None:
-        self.sigmas = torch.stack([sigma for _, sigma in stretch.calls()])
+        calls = stretch.calls()
+        self.steps = [step for step, _ in calls]
+        self.sigmas = torch.stack([sigma for _, sigma in calls])
         self.table = table
         self.mu = mu
         self.calls = 0
