@@ -15,6 +15,7 @@ CancelledError and RunInterrupted carry `result`: the forks that
 were finished before, None when there are none.
 """
 
+import textwrap
 from typing import Any
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "MaskGridError",
     "OutputExistsError",
     "RunInterrupted",
+    "in_one_line",
 ]
 
 
@@ -77,3 +79,8 @@ class RunInterrupted(KeyboardInterrupt):
 
 class OutputExistsError(MaskGridError, FileExistsError):
     """The output is already there and was not to be replaced."""
+
+
+def in_one_line(error: object) -> str:
+    """What somebody else's error says, in one line that is not too long."""
+    return textwrap.shorten(str(error), 300, placeholder=" ...") or type(error).__name__

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from maskgrid.errors import InvalidValueError, MaskGridError
+from maskgrid.errors import InvalidValueError, MaskGridError, in_one_line
 
 __all__ = ["BUNDLED", "DTYPES", "Demo", "bundled_folder", "demo", "load_pipeline"]
 
@@ -128,7 +127,7 @@ def load_pipeline(model: str, *, device: str | None = None, dtype: str | None = 
         raise
     except Exception as error:
         # Several libraries read a model, each with errors of its own.
-        raise MaskGridError(f"model {model!r} can't be loaded: {_line(error)}") from error
+        raise MaskGridError(f"model {model!r} can't be loaded: {in_one_line(error)}") from error
     pipe.set_progress_bar_config(disable=True)
     return pipe
 
@@ -208,7 +207,7 @@ def _hub_index(repository: str, what: str) -> dict[str, Any]:
     try:
         file = hf_hub_download(repository, "model_index.json")
     except errors.GatedRepoError as error:
-        raise MaskGridError(f"{what} is gated: {_line(error.server_message or error)}") from error
+        raise MaskGridError(f"{what} is gated: {in_one_line(error.server_message or error)}") from error
     except errors.RepositoryNotFoundError as error:
         raise MaskGridError(
             f"the hub has no {what}, or it is private; allowed: an id as on https://huggingface.co, after "
@@ -217,7 +216,7 @@ def _hub_index(repository: str, what: str) -> dict[str, Any]:
     except errors.LocalEntryNotFoundError as error:
         raise MaskGridError(
             f"{what} is not in the Hugging Face cache, and the hub can't be reached "
-            f"({_line(error.__cause__ or error)}); allowed: a connection, or a model's folder"
+            f"({in_one_line(error.__cause__ or error)}); allowed: a connection, or a model's folder"
         ) from error
     except errors.EntryNotFoundError as error:
         raise MaskGridError(f"{what} is without a model_index.json, so no pipeline of diffusers") from error
@@ -268,12 +267,9 @@ def _header(path: Path) -> dict[str, Any]:
         with safe_open(path, framework="pt") as file:
             return {key: empty(file.get_slice(key).get_shape(), device="meta") for key in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
-        raise MaskGridError(f"model {str(path)!r} is no .safetensors file inside: {_line(error)}") from error
-
-
-def _line(error: object) -> str:
-    """What an error says, in one line that is not too long."""
-    return textwrap.shorten(str(error), 300, placeholder=" ...") or type(error).__name__
+        raise MaskGridError(
+            f"model {str(path)!r} is no .safetensors file inside: {in_one_line(error)}"
+        ) from error
 
 
 def _device(torch: Any, device: str | None) -> Any:

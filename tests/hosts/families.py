@@ -1,4 +1,4 @@
-"""Tiny pipelines of the twelve families, built from config with random weights, and what to tell them."""
+"""Tiny pipelines of all families, built from config with random weights, and what to tell them."""
 
 from __future__ import annotations
 
@@ -40,6 +40,8 @@ d.utils.logging.set_verbosity_error()
 QUIET = (
     # diffusers' own Chroma uses what diffusers deprecates.
     "ignore:`FluxPosEmbed` is deprecated:FutureWarning",
+    # torch deprecates what diffusers' Kolors uses.
+    "ignore:`torch.jit.script` is deprecated:FutureWarning",
     # diffusers takes tensors for numpy arrays.
     "ignore:__array_wrap__ must accept context:DeprecationWarning",
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning",
@@ -418,6 +420,124 @@ def sana() -> Built:
     return pipe, {**_embeds(8, mask="prompt_attention_mask"), "prompt": None, "negative_prompt": None}
 
 
+def lumina2() -> Built:
+    transformer = d.Lumina2Transformer2DModel(
+        sample_size=16,
+        patch_size=2,
+        in_channels=4,
+        hidden_size=24,
+        num_layers=1,
+        num_refiner_layers=1,
+        num_attention_heads=3,
+        num_kv_heads=1,
+        multiple_of=16,
+        axes_dim_rope=[4, 2, 2],
+        axes_lens=[64, 64, 64],
+        cap_feat_dim=16,
+    )
+    pipe = d.Lumina2Pipeline(
+        transformer=transformer,
+        scheduler=d.FlowMatchEulerDiscreteScheduler(shift=6.0),
+        vae=_kl(**_FLUX_VAE),
+        text_encoder=None,
+        tokenizer=None,
+    )
+    told = _embeds(16, mask="prompt_attention_mask")
+    # It counts tokens by adding them up.
+    return pipe, {name: value.long() if "mask" in name else value for name, value in told.items()}
+
+
+def aura_flow() -> Built:
+    transformer = d.AuraFlowTransformer2DModel(
+        sample_size=16,
+        patch_size=2,
+        in_channels=4,
+        num_mmdit_layers=1,
+        num_single_dit_layers=1,
+        attention_head_dim=8,
+        num_attention_heads=2,
+        joint_attention_dim=16,
+        caption_projection_dim=16,
+        out_channels=4,
+        pos_embed_max_size=256,
+    )
+    pipe = d.AuraFlowPipeline(
+        tokenizer=None,
+        text_encoder=None,
+        vae=_kl(),
+        transformer=transformer,
+        scheduler=d.FlowMatchEulerDiscreteScheduler(shift=1.73),
+    )
+    with torch.no_grad():
+        # With new weights the image would hardly look at the texts.
+        transformer.joint_transformer_blocks[0].attn.to_out[0].weight *= 30
+    return pipe, _embeds(16, mask="prompt_attention_mask")
+
+
+def kolors() -> Built:
+    unet = _unet(
+        encoder_hid_dim_type="text_proj",
+        encoder_hid_dim=24,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=6 * 8 + 16,
+    )
+    pipe = d.KolorsPipeline(vae=_kl(), text_encoder=None, tokenizer=None, unet=unet, scheduler=_euler())
+    return pipe, {**_embeds(24, pooled=16), "guidance_scale": 4.0}
+
+
+def hunyuan() -> Built:
+    transformer = d.HunyuanDiT2DModel(
+        sample_size=16,
+        num_layers=2,
+        patch_size=2,
+        attention_head_dim=8,
+        num_attention_heads=2,
+        in_channels=4,
+        hidden_size=16,
+        cross_attention_dim=16,
+        cross_attention_dim_t5=24,
+        pooled_projection_dim=16,
+        text_len=8,
+        text_len_t5=8,
+    )
+    pipe = d.HunyuanDiTPipeline(
+        # The pipeline takes it for granted that a latent cell has 8 pixels.
+        vae=_kl(blocks=4),
+        text_encoder=None,
+        tokenizer=None,
+        transformer=transformer,
+        scheduler=d.DDPMScheduler(**_BETAS, prediction_type="v_prediction", steps_offset=1),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    bert, t5 = (_embeds(width, mask="prompt_attention_mask") for width in (16, 24))
+    return pipe, {**bert, **{f"{name}_2": value for name, value in t5.items()}}
+
+
+def ovis() -> Built:
+    transformer = d.OvisImageTransformer2DModel(
+        patch_size=1,
+        in_channels=16,
+        out_channels=16,
+        num_layers=1,
+        num_single_layers=1,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=32,
+        axes_dims_rope=(4, 4, 8),
+    )
+    pipe = d.OvisImagePipeline(
+        scheduler=d.FlowMatchEulerDiscreteScheduler(**_DYNAMIC),
+        vae=_kl(**_FLUX_VAE),
+        text_encoder=None,
+        tokenizer=None,
+        transformer=transformer,
+    )
+    return pipe, {**_embeds(32), "negative_prompt": None}
+
+
 FAMILIES: dict[str, Callable[[], Built]] = {
     "sd": sd,
     "sd_v": functools.partial(sd, "v_prediction"),
@@ -431,8 +551,13 @@ FAMILIES: dict[str, Callable[[], Built]] = {
     "qwen": qwen,
     "z_image": z_image,
     "sana": sana,
+    "lumina2": lumina2,
+    "aura_flow": aura_flow,
+    "kolors": kolors,
+    "hunyuan": hunyuan,
+    "ovis": ovis,
 }
-DYNAMIC = ("flux", "flux2", "qwen", "z_image")
+DYNAMIC = ("flux", "flux2", "qwen", "z_image", "ovis")
 
 
 def build(name: str) -> Built:

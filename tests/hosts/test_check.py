@@ -72,13 +72,15 @@ def test_what_can_not_be_run_is_said() -> None:
     pipe, told = build("sd")
 
     def fail(*args: Any) -> None:
-        raise RuntimeError("out of luck")
+        raise RuntimeError(f"out of luck\n{torch.zeros(99)}")
 
     pipe.unet.register_forward_pre_hook(fail)
     scheduler = pipe.scheduler
     report = check(pipe, **told)
     assert not report.trusted
-    assert "could not be tried, RuntimeError: out of luck" in str(report)
+    assert "could not be tried, RuntimeError: out of luck tensor" in str(report)
+    assert all(len(line) < 500 for line in str(report).splitlines())
+    assert len(str(report).splitlines()) == 1 + len(report.findings)
     assert pipe.scheduler is scheduler
     assert report.findings[-1].passed
 

@@ -598,6 +598,7 @@ def runs_that_agree(host: DiffusersHost, told: dict[str, Any], sampler: str) -> 
         ("controlnet", {"control_guidance_start": 0.4, "control_guidance_end": 0.6}),
         ("controlnet", {"control_guidance_start": [0.75], "control_guidance_end": 1.0}),
         ("controlnet", {"control_guidance_end": 0.1}),
+        ("lumina2", {"cfg_trunc_ratio": 0.5}),
         ("sd3", {"skip_guidance_layers": [0]}),
         (
             "sd3",

@@ -238,11 +238,11 @@ def test_unsupported_pipelines_are_told_what_is_missing() -> None:
         DiffusersHost(d.DDPMPipeline(pipe.unet, pipe.scheduler))
     with pytest.raises(InvalidTypeError, match="object has no scheduler and no vae"):
         DiffusersHost(object())
-    lumina = d.Lumina2Pipeline(
-        transformer=None, scheduler=pipe.scheduler, vae=pipe.vae, text_encoder=None, tokenizer=None
-    )
-    with pytest.raises(InvalidTypeError, match=r"Lumina2Pipeline has no layout .* StableDiffusion3"):
-        DiffusersHost(lumina)
+    rest = {"scheduler": pipe.scheduler, "vae": pipe.vae, "text_encoder": None, "tokenizer": None}
+    with pytest.raises(InvalidTypeError, match="Lumina2Pipeline has neither a transformer nor a unet"):
+        DiffusersHost(d.Lumina2Pipeline(transformer=None, **rest))
+    with pytest.raises(InvalidTypeError, match=r"CogView4Pipeline has no layout .* StableDiffusion3"):
+        DiffusersHost(d.CogView4Pipeline(transformer=pipe.unet, **rest))
     assert "Flux" in supported_families()
     pipe.unet = None
     with pytest.raises(InvalidTypeError, match="neither a transformer nor a unet"):

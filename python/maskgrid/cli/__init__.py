@@ -54,9 +54,9 @@ def _complain(error: BaseException, line: str, *, debug: bool) -> None:
 
 
 def _in_one_line(error: Exception) -> str:
-    from maskgrid.errors import MaskGridError
+    from maskgrid.errors import MaskGridError, in_one_line
 
-    text = " ".join(str(error).split()) or "no message"
+    if isinstance(error, MaskGridError):
+        return "error: " + " ".join(str(error).split())
     # Others' messages say little without the kind of error.
-    kind = "" if isinstance(error, MaskGridError) else f"{type(error).__name__}: "
-    return f"error: {kind}{text}"
+    return f"error: {type(error).__name__}: {in_one_line(error)}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from maskgrid.errors import InvalidTypeError, MaskGridError
+from maskgrid.errors import InvalidTypeError, MaskGridError, in_one_line
 from maskgrid.hosts.diffusers.host import DiffusersHost
 from maskgrid.hosts.diffusers.scheduler import exchanged
 from maskgrid.sampling.forks import ForkControls, fork_job
@@ -143,7 +143,8 @@ def _asked(question: Callable[[_Trial], Finding], trial: _Trial) -> Finding:
         return question(trial)
     except Exception as error:
         topic = (question.__doc__ or "").rstrip(".")
-        return Finding(False, f"{topic}: this could not be tried, {type(error).__name__}: {error}")
+        words = f"{topic}: this could not be tried, {type(error).__name__}: {in_one_line(error)}"
+        return Finding(False, words)
 
 
 def _codec(trial: _Trial) -> Finding:
@@ -190,7 +191,8 @@ def _own_run(trial: _Trial) -> Finding:
     try:
         start, expected, sigmas = _pipelines_own(trial)
     except Exception as error:
-        return Finding(None, f"The pipeline's own run with Euler failed, {type(error).__name__}: {error}")
+        words = f"The pipeline's own run with Euler failed, {type(error).__name__}: {in_one_line(error)}"
+        return Finding(None, words)
     table = trial.host.table(trial.size, _STEPS)
     unit = table.start(torch.zeros(()), torch.ones(()), sigmas[0])
     ours = trial.forks(

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from maskgrid.errors import CancelledError, DenoiserError, InvalidTypeError, InvalidValueError
 from maskgrid.hosts.diffusers.fractions import fractions_of_stretch
-from maskgrid.hosts.diffusers.layouts import Layout, accepted_arguments, layout_of
+from maskgrid.hosts.diffusers.layouts import Layout, accepted_arguments, layout_of, network_of
 from maskgrid.hosts.diffusers.scheduler import Conversation, hosted
 from maskgrid.sampling import ForkLatents, NoiseTable
 
@@ -53,10 +53,7 @@ class DiffusersHost:
     @property
     def network(self) -> Any:
         """The pipeline's denoising network."""
-        for name in ("transformer", "unet"):
-            if getattr(self.pipe, name, None) is not None:
-                return getattr(self.pipe, name)
-        raise InvalidTypeError(f"{type(self.pipe).__name__} has neither a transformer nor a unet")
+        return network_of(self.pipe)
 
     def table(self, size: tuple[int, int], steps: int) -> NoiseTable:
         """The noise table for a sheet of (h, w) latents, from the settings of the pipeline's scheduler."""
@@ -223,7 +220,7 @@ def _for_forks(conditioning: Mapping[str, Any], forks: Sequence[int], count: int
 
 
 def _is_embedding(name: str) -> bool:
-    kind = "embeds" in name or name.endswith("attention_mask")
+    kind = "embeds" in name or "attention_mask" in name
     return kind and "ip_adapter" not in name
 
 

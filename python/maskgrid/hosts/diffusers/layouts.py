@@ -21,7 +21,7 @@ from maskgrid.hosts.diffusers.codecs import Codec, DeepCompressionCodec, KLCodec
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Layout", "accepted_arguments", "layout_of", "supported_families"]
+__all__ = ["Layout", "accepted_arguments", "layout_of", "network_of", "supported_families"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +91,7 @@ def layout_of(pipe: Any) -> Layout:
     missing = [part for part in ("scheduler", "vae") if getattr(pipe, part, None) is None]
     if missing:
         raise InvalidTypeError(f"{name} has no {' and no '.join(missing)}; allowed: a pipeline with both")
+    network_of(pipe)
     accepted, takes_any = accepted_arguments(pipe)
     missing = [argument for argument in _NEEDED if argument not in accepted and not takes_any]
     if missing:
@@ -108,6 +109,20 @@ def layout_of(pipe: Any) -> Layout:
     raise InvalidTypeError(
         f"{name} has no layout for its latents{reason}; "
         f"there are layouts for text-to-image pipelines of {', '.join(supported_families())}"
+    )
+
+
+def network_of(pipe: Any) -> Any:
+    """A pipeline's denoising network.
+
+    Raises:
+        InvalidTypeError: It has none.
+    """
+    for name in ("transformer", "unet"):
+        if getattr(pipe, name, None) is not None:
+            return getattr(pipe, name)
+    raise InvalidTypeError(
+        f"{type(pipe).__name__} has neither a transformer nor a unet; allowed: one of them"
     )
 
 
@@ -147,6 +162,13 @@ def _patched(pipe: Any, **options: Any) -> Layout:
     return _spatial(pipe, align=align, seq_len=lambda h, w: (h // patch) * (w // patch), **options)
 
 
+def _lumina2(pipe: Any) -> Layout:
+    """It takes the latents' channels for their tokens, and 8 pixels for a latent cell whatever the VAE."""
+    channels: int = pipe.vae.config.latent_channels
+    align = math.lcm(pipe.transformer.config.patch_size, _cells(16, _kl_stride(pipe.vae)))
+    return _spatial(pipe, align=align, seq_len=lambda h, w: channels)
+
+
 def _sana(pipe: Any) -> Layout:
     vae = pipe.vae
     stride = 2 ** (len(vae.config.encoder_block_out_channels) - 1)
@@ -160,7 +182,7 @@ def _sana(pipe: Any) -> Layout:
 
 
 def _packed(pipe: Any) -> Layout:
-    """Flux.1 and Chroma: 2 x 2 latent cells are one token."""
+    """Flux.1, Chroma and Ovis-Image: 2 x 2 latent cells are one token."""
     vae = pipe.vae
     return Layout(
         family=type(pipe).__name__,
@@ -226,10 +248,11 @@ _OTHER_NAMES = (
 
 _FAMILIES: tuple[tuple[tuple[str, ...], Callable[[Any], Layout]], ...] = (
     (("StableDiffusion3",), lambda pipe: _patched(pipe, max_shift=1.16)),
-    (("StableDiffusion",), lambda pipe: _spatial(pipe, align=_cells(8, _kl_stride(pipe.vae)))),
-    (("PixArt",), lambda pipe: _patched(pipe)),
+    (("StableDiffusion", "Kolors"), lambda pipe: _spatial(pipe, align=_cells(8, _kl_stride(pipe.vae)))),
+    (("PixArt", "HunyuanDiT", "AuraFlow"), lambda pipe: _patched(pipe)),
+    (("Lumina2",), _lumina2),
     (("Flux2",), _flux2),
-    (("Flux", "Chroma"), _packed),
+    (("Flux", "Chroma", "OvisImage"), _packed),
     (("QwenImage",), _qwen),
     (("ZImage",), lambda pipe: _spatial(pipe, align=2, dtype=torch.float32)),
     (("Sana",), _sana),
