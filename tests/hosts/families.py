@@ -307,6 +307,18 @@ def flux2() -> Built:
     return pipe, _embeds(16, negative=False)
 
 
+def _qwen_vae() -> Any:
+    return d.AutoencoderKLQwenImage(
+        base_dim=24,
+        z_dim=4,
+        dim_mult=[1, 2, 4],
+        num_res_blocks=1,
+        temperal_downsample=[False, True],
+        latents_mean=[0.1, -0.1, 0.2, 0.0],
+        latents_std=[1.2, 0.9, 1.0, 1.1],
+    )
+
+
 def qwen() -> Built:
     transformer = d.QwenImageTransformer2DModel(
         patch_size=2,
@@ -319,18 +331,9 @@ def qwen() -> Built:
         guidance_embeds=False,
         axes_dims_rope=(8, 4, 4),
     )
-    vae = d.AutoencoderKLQwenImage(
-        base_dim=24,
-        z_dim=4,
-        dim_mult=[1, 2, 4],
-        num_res_blocks=1,
-        temperal_downsample=[False, True],
-        latents_mean=[0.1, -0.1, 0.2, 0.0],
-        latents_std=[1.2, 0.9, 1.0, 1.1],
-    )
     pipe = d.QwenImagePipeline(
         scheduler=d.FlowMatchEulerDiscreteScheduler(**_DYNAMIC, max_shift=0.9, shift_terminal=0.02),
-        vae=vae,
+        vae=_qwen_vae(),
         text_encoder=None,
         tokenizer=None,
         transformer=transformer,
@@ -538,6 +541,40 @@ def ovis() -> Built:
     return pipe, {**_embeds(32), "negative_prompt": None}
 
 
+def krea2(*, is_distilled: bool = False) -> Built:
+    transformer = d.Krea2Transformer2DModel(
+        in_channels=16,
+        num_layers=1,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        intermediate_size=32,
+        timestep_embed_dim=16,
+        text_hidden_dim=16,
+        num_text_layers=2,
+        text_num_attention_heads=2,
+        text_num_key_value_heads=2,
+        text_intermediate_size=32,
+        num_layerwise_text_blocks=1,
+        num_refiner_text_blocks=1,
+        axes_dims_rope=(8, 4, 4),
+    )
+    pipe = d.Krea2Pipeline(
+        scheduler=d.FlowMatchEulerDiscreteScheduler(**_DYNAMIC),
+        vae=_qwen_vae(),
+        text_encoder=None,
+        tokenizer=None,
+        transformer=transformer,
+        text_encoder_select_layers=(0, 1),
+        is_distilled=is_distilled,
+    )
+    told: Conditioning = {}
+    for prefix in ("", "negative_"):
+        told[f"{prefix}prompt_embeds"] = torch.randn(1, 8, 2, 16)
+        told[f"{prefix}prompt_embeds_mask"] = torch.ones(1, 8, dtype=torch.bool)
+    return pipe, told
+
+
 FAMILIES: dict[str, Callable[[], Built]] = {
     "sd": sd,
     "sd_v": functools.partial(sd, "v_prediction"),
@@ -556,8 +593,10 @@ FAMILIES: dict[str, Callable[[], Built]] = {
     "kolors": kolors,
     "hunyuan": hunyuan,
     "ovis": ovis,
+    "krea2": krea2,
+    "krea2_distilled": functools.partial(krea2, is_distilled=True),
 }
-DYNAMIC = ("flux", "flux2", "qwen", "z_image", "ovis")
+DYNAMIC = ("flux", "flux2", "qwen", "z_image", "ovis", "krea2", "krea2_distilled")
 
 
 def build(name: str) -> Built:

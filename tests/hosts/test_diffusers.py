@@ -115,7 +115,8 @@ def test_encoding_is_what_decoding_undoes(family: str) -> None:
     latents = host.encode(pixels)
     assert latents.shape == sheet(host).shape
     assert latents.dtype == torch.float32
-    shown = pixels[:, :, None] if family == "qwen" else pixels
+    is_video = isinstance(host.pipe.vae, d.AutoencoderKLQwenImage)
+    shown = pixels[:, :, None] if is_video else pixels
     with torch.no_grad():
         encoded = host.pipe.vae.encode(shown)
         latent = encoded.latent if family == "sana" else encoded.latent_dist.mode()

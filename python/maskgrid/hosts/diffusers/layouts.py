@@ -40,6 +40,7 @@ class Layout:
         dtype: Of the latents in the loop; None is the network's.
         seq_len: Tokens of a sheet of (h, w), by which dynamic shifting goes.
         max_shift: The largest shift, where the scheduler does not say.
+        fixed_mu: The dynamic shift, where it is the same for every size.
         cfg: The pipeline's argument for the scale of classifier-free guidance.
     """
 
@@ -54,6 +55,7 @@ class Layout:
     dtype: torch.dtype | None = None
     seq_len: Callable[[int, int], int] = lambda h, w: (h // 2) * (w // 2)
     max_shift: float = 1.15
+    fixed_mu: float | None = None
     cfg: str = "guidance_scale"
 
     def mu(self, pipe: Any, size: tuple[int, int], steps: int) -> float | None:
@@ -61,6 +63,8 @@ class Layout:
         config = pipe.scheduler.config
         if not config.get("use_dynamic_shifting", False):
             return None
+        if self.fixed_mu is not None:
+            return self.fixed_mu
         tokens = self.seq_len(*size)
         empirical = _function_beside(pipe, "compute_empirical_mu")
         if empirical is not None:
@@ -195,18 +199,24 @@ def _packed(pipe: Any) -> Layout:
     )
 
 
-def _qwen(pipe: Any) -> Layout:
+def _qwen(pipe: Any, **options: Any) -> Layout:
+    """Qwen-Image and Krea 2: a video VAE, and 2 x 2 latent cells are one token."""
     vae = pipe.vae
     return Layout(
-        family="QwenImage",
+        family=type(pipe).__name__,
         codec=VideoCodec(vae),
         stride=2 ** len(vae.temperal_downsample),
         channels=vae.config.z_dim,
         align=2,
         pack=_to_tokens,
         unpack=_from_tokens,
-        cfg="true_cfg_scale",
+        **options,
     )
+
+
+def _krea2(pipe: Any) -> Layout:
+    """Its distilled model has one shift for all sizes, which is written into the pipeline."""
+    return _qwen(pipe, fixed_mu=1.15 if pipe.config.is_distilled else None)
 
 
 def _flux2(pipe: Any) -> Layout:
@@ -253,7 +263,8 @@ _FAMILIES: tuple[tuple[tuple[str, ...], Callable[[Any], Layout]], ...] = (
     (("Lumina2",), _lumina2),
     (("Flux2",), _flux2),
     (("Flux", "Chroma", "OvisImage"), _packed),
-    (("QwenImage",), _qwen),
+    (("QwenImage",), lambda pipe: _qwen(pipe, cfg="true_cfg_scale")),
+    (("Krea2",), _krea2),
     (("ZImage",), lambda pipe: _spatial(pipe, align=2, dtype=torch.float32)),
     (("Sana",), _sana),
 )
