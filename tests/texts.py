@@ -17,7 +17,7 @@ def letters_tokenizer() -> CLIPTokenizer:
     return CLIPTokenizer(vocab=vocab, merges=[], **ends, model_max_length=LENGTH)
 
 
-def text_model(tokenizer: CLIPTokenizer, width: int, **config: Any) -> CLIPTextModel:
+def text_model(tokenizer: CLIPTokenizer, width: int, *, kind: Any = CLIPTextModel, **config: Any) -> Any:
     """One for the tokenizer, with `width` channels and two heads."""
     defaults = {
         "vocab_size": len(tokenizer),
@@ -31,4 +31,4 @@ def text_model(tokenizer: CLIPTokenizer, width: int, **config: Any) -> CLIPTextM
         "eos_token_id": tokenizer.eos_token_id,
         "pad_token_id": tokenizer.pad_token_id,
     }
-    return CLIPTextModel(CLIPTextConfig(**{**defaults, **config})).eval()
+    return kind(CLIPTextConfig(**{**defaults, **config})).eval()

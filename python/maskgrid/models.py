@@ -147,7 +147,9 @@ def _load(diffusers: Any, model: str, dtype_for: Any) -> Any:
     folder = str(path) if path.exists() else _from_hub(diffusers, model)
     index = diffusers.DiffusionPipeline.load_config(folder)
     variant = _variant(Path(folder), _parts(diffusers, index, model), model)
-    given = {"use_safetensors": True, "variant": variant, **dtype_for("unet" in index)}
+    # diffusers wants to be told of parts that were saved as none, such as the largest of three text models.
+    none = {name: None for name, value in index.items() if value == [None, None]}
+    given = {"use_safetensors": True, "variant": variant, **none, **dtype_for("unet" in index)}
     return diffusers.DiffusionPipeline.from_pretrained(folder, **given)
 
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from families import QUIET, build_with_texts, fork_latents, relative
+from families import QUIET, build, build_with_texts, fork_latents, relative
+from transformers import CLIPTextModelWithProjection
 
 from maskgrid.errors import InvalidValueError
 from maskgrid.hosts.diffusers import DiffusersHost, check
+from maskgrid.models import load_pipeline
+from texts import letters_tokenizer, text_model
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = [pytest.mark.filterwarnings(warning) for warning in QUIET]
 TEXTS = ["a sad face", "a hat", "an owl", "red"]
@@ -64,3 +70,22 @@ def test_cells_take_texts_together() -> None:
 def test_a_check_needs_no_prompt() -> None:
     report = check(host().pipe)
     assert report.trusted, str(report)
+
+
+def test_a_pipeline_that_was_saved_without_its_largest_text_model_is_loaded(tmp_path: Path) -> None:
+    pipe, _ = build("sd3")
+    tokenizer = letters_tokenizer()
+    encoder = text_model(tokenizer, 16, kind=CLIPTextModelWithProjection, projection_dim=32)
+    two = {
+        f"{part}{i}": x
+        for part, x in (("text_encoder", encoder), ("tokenizer", tokenizer))
+        for i in ("", "_2")
+    }
+    type(pipe)(**{**pipe.components, **two}).save_pretrained(tmp_path)
+    loaded = load_pipeline(str(tmp_path), device="cpu")
+    assert loaded.text_encoder_3 is None
+    told = {"prompt": TEXTS, "negative_prompt": "dull"}
+    forks = fork_latents(DiffusersHost(loaded), told, mode="fork").latents
+    for fork, text in enumerate(TEXTS):
+        own = fork_latents(DiffusersHost(loaded), {**told, "prompt": text}, mode="fork").latents[fork]
+        assert relative(forks[fork], own) < 1e-5
