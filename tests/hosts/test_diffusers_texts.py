@@ -76,11 +76,8 @@ def test_a_pipeline_that_was_saved_without_its_largest_text_model_is_loaded(tmp_
     pipe, _ = build("sd3")
     tokenizer = letters_tokenizer()
     encoder = text_model(tokenizer, 16, kind=CLIPTextModelWithProjection, projection_dim=32)
-    two = {
-        f"{part}{i}": x
-        for part, x in (("text_encoder", encoder), ("tokenizer", tokenizer))
-        for i in ("", "_2")
-    }
+    two = {"text_encoder": encoder, "tokenizer": tokenizer}
+    two |= {f"{name}_2": part for name, part in two.items()}
     type(pipe)(**{**pipe.components, **two}).save_pretrained(tmp_path)
     loaded = load_pipeline(str(tmp_path), device="cpu")
     assert loaded.text_encoder_3 is None
