@@ -224,8 +224,8 @@ def sd3() -> Built:
     return pipe, _embeds(32, pooled=64)
 
 
-def flux() -> Built:
-    transformer = d.FluxTransformer2DModel(
+def _flux_transformer(kind: Any, **options: Any) -> Any:
+    return kind(
         patch_size=1,
         in_channels=16,
         num_layers=1,
@@ -233,9 +233,13 @@ def flux() -> Built:
         attention_head_dim=16,
         num_attention_heads=2,
         joint_attention_dim=32,
-        pooled_projection_dim=32,
         axes_dims_rope=[4, 4, 8],
+        **options,
     )
+
+
+def flux() -> Built:
+    transformer = _flux_transformer(d.FluxTransformer2DModel, pooled_projection_dim=32)
     pipe = d.FluxPipeline(
         scheduler=d.FlowMatchEulerDiscreteScheduler(**_DYNAMIC),
         vae=_kl(**_FLUX_VAE),
@@ -249,19 +253,12 @@ def flux() -> Built:
 
 
 def chroma() -> Built:
-    transformer = d.ChromaTransformer2DModel(
-        patch_size=1,
-        in_channels=16,
-        num_layers=1,
-        num_single_layers=1,
-        attention_head_dim=16,
-        num_attention_heads=2,
-        joint_attention_dim=32,
-        axes_dims_rope=[4, 4, 8],
-        approximator_hidden_dim=32,
-        approximator_layers=1,
-        approximator_num_channels=16,
-    )
+    approximator = {
+        "approximator_hidden_dim": 32,
+        "approximator_layers": 1,
+        "approximator_num_channels": 16,
+    }
+    transformer = _flux_transformer(d.ChromaTransformer2DModel, **approximator)
     pipe = d.ChromaPipeline(
         scheduler=d.FlowMatchEulerDiscreteScheduler(),
         vae=_kl(**_FLUX_VAE),
@@ -520,17 +517,7 @@ def hunyuan() -> Built:
 
 
 def ovis() -> Built:
-    transformer = d.OvisImageTransformer2DModel(
-        patch_size=1,
-        in_channels=16,
-        out_channels=16,
-        num_layers=1,
-        num_single_layers=1,
-        attention_head_dim=16,
-        num_attention_heads=2,
-        joint_attention_dim=32,
-        axes_dims_rope=(4, 4, 8),
-    )
+    transformer = _flux_transformer(d.OvisImageTransformer2DModel, out_channels=16)
     pipe = d.OvisImagePipeline(
         scheduler=d.FlowMatchEulerDiscreteScheduler(**_DYNAMIC),
         vae=_kl(**_FLUX_VAE),
