@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     from maskgrid.sampling.jobs import ForkJob
     from maskgrid.sampling.requests import Callback
 
-__all__ = ["MaskGrid", "recorded_run", "repeat"]
+__all__ = ["DecodeCallback", "MaskGrid", "recorded_run", "repeat"]
+
+DecodeCallback = Callable[[int, int], None]
+"""Told how many pictures are decoded, and of how many."""
 
 # The layout knows the latent format.
 _CONTROLS = frozenset(field.name for field in fields(ForkControls)) - {"scaling_factor", "shift_factor"}
@@ -48,6 +51,7 @@ class _Sheet:
     stencil: NDArray[Any]
     alpha: NDArray[np.float32]
     settings: dict[str, Any]
+    decode_callback: DecodeCallback | None
 
     def forks(self, latents: ForkLatents, patches: NDArray[np.uint8]) -> Forks:
         alpha = self.alpha if len(self.alpha) == 1 else self.alpha[list(latents.cells)]
@@ -116,6 +120,7 @@ class MaskGrid:
         feather: float | None = None,
         micro_batch: int | None = None,
         callback: Callback | None = None,
+        decode_callback: DecodeCallback | None = None,
         **options: Any,
     ) -> Forks:
         """Make the forks.
@@ -138,6 +143,7 @@ class MaskGrid:
                 A soft stencil is its own feather.
             micro_batch: The most forks in one pipeline call; default all.
             callback: Told a `Progress` after each call of the network; returning False stops the run.
+            decode_callback: Told after each picture how many are decoded, and of how many.
             **options: Every other control of `maskgrid.sampling.ForkControls` (mode, fork_at, sampler,
                 schedule, seed, denoise, start_at_step, ...; fork_seeds as a list or table like the prompts);
                 what it does not know goes to the pipeline, as it is.
@@ -181,7 +187,8 @@ class MaskGrid:
             micro_batch=micro_batch,
             callback=callback,
         )
-        return self._run(job, steps, conditioning, _Sheet(pixels, grid, stencil, alpha, settings))
+        sheet = _Sheet(pixels, grid, stencil, alpha, settings, decode_callback)
+        return self._run(job, steps, conditioning, sheet)
 
     def again(self, manifest: str | os.PathLike[str], **changes: Any) -> Forks:
         """The forks that a manifest tells of, made again with this pipeline.
@@ -255,6 +262,8 @@ class MaskGrid:
                 patch[...] = sheet.pixels[rows, columns]
                 patch[..., :3] = _eight_bits(self.host.decode(latent)[0, :, rows, columns])
                 done += 1
+                if sheet.decode_callback:
+                    sheet.decode_callback(done, len(latents))
         except KeyboardInterrupt as stop:
             interrupted = RunInterrupted("interrupted while decoding; the finished forks are in `result`")
             interrupted.result = sheet.forks(latents[:done], patches[:done]) if done else None

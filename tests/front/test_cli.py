@@ -1,5 +1,6 @@
 """The command line, as people call it."""
 
+import io
 import json
 import os
 import shutil
@@ -310,3 +311,21 @@ def test_the_report_names_steps_forks_and_times(capsys):
     report.close()
     lines = capsys.readouterr().err.splitlines()
     assert lines[-1] == "100%  forks 2 to 6 of 6  step 4 of 4  0:00 so far, 0:00 left"
+
+
+def test_pictures_are_counted_while_they_are_decoded(monkeypatch):
+    now, stream = [0.0], io.StringIO()
+    monkeypatch.setattr("maskgrid.cli.progress.time.monotonic", lambda: now[0])
+    report = Reporter({"mode": "sample"}, stream=stream)
+    now[0] = 10
+    report(progress(3, (0,), together=True))
+    for picture in range(6):
+        now[0] += 4
+        report.decoded(picture + 1, 6)
+    report.close()
+    assert stream.getvalue().splitlines() == [
+        "100%  all 6 forks together  step 4 of 4  0:10 so far, 0:00 left",
+        "decoded fork 2 of 6  0:18 so far, 0:16 left",
+        "decoded fork 4 of 6  0:26 so far, 0:08 left",
+        "decoded fork 6 of 6  0:34 so far, 0:00 left",
+    ]

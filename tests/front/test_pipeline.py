@@ -187,6 +187,13 @@ def test_a_preview_is_the_sheet_as_it_is_by_now(maker, sheet, stencil):
     assert [preview.size for preview in previews] == [(48, 30)] * 2
 
 
+def test_whoever_wants_to_is_told_of_each_picture(maker, sheet, stencil):
+    told = []
+    forks = run(maker, sheet, stencil, decode_callback=lambda done, count: told.append((done, count)))
+    assert told == [(n + 1, 6) for n in range(6)]
+    assert "decode_callback" not in str(forks.settings)
+
+
 def test_a_folder_has_all_that_makes_the_same_pictures_again(maker, sheet, stencil, tmp_path):
     options = {"fork_at": 1, "sampler": "dpmpp_2m", "fork_seeds": [5, 6, 7, 8, 9, 10], "feather": 3}
     for name, mask in (

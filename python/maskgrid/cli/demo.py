@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from maskgrid.cli.running import load, make_and_save, reporter
+from maskgrid.cli.running import load, make_and_save
 from maskgrid.images import pillow, read_image, to_pil
 from maskgrid.models import BUNDLED, demo
 from maskgrid.output import check_folder_is_free
@@ -35,8 +35,7 @@ def run(options: argparse.Namespace) -> int:
     }
     for name in ("steps", "seed", "mode", "fork_at", "micro_batch"):
         settings[name] = getattr(options, name)
-    report = reporter(options, maker, settings)
-    return make_and_save(options, lambda: maker(callback=report, **settings), report)
+    return make_and_save(options, maker, settings)
 
 
 def _enlarged(shown: Demo, side: int) -> tuple[Image, Image]:

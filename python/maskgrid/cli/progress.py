@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Meter", "Reporter"]
 
+_SILENCE = 5.0
+"""Seconds between two lines about decoding, where no line is rewritten."""
+
 
 class Meter:
     """How much of a run is done.
@@ -69,25 +72,39 @@ class Reporter:
         self._stream = stream or sys.stderr
         self._rewrites = self._stream.isatty()
         self._start = time.monotonic()
+        self._sampled = self._said = self._start
         self._written = ""
         self._shown = -1.0
 
     def __call__(self, progress: Progress) -> None:
         """Say where the run is."""
         share = self._meter.share(progress)
-        elapsed = time.monotonic() - self._start
+        self._sampled = time.monotonic()
+        elapsed = self._sampled - self._start
         left = elapsed * (1 - share) / share if share else 0.0
         line = f"{share:4.0%}  {_whose(progress)}  step {progress.step + 1} of {progress.steps}"
-        line += f"  {_clock(elapsed)} so far, {_clock(left)} left"
+        is_due = share - self._shown >= 0.1 or share == 1
+        self._shown = share if is_due else self._shown
+        self._say(f"{line}  {_clock(elapsed)} so far, {_clock(left)} left", is_due=is_due)
+        if self._preview:
+            self._preview(progress)
+
+    def decoded(self, done: int, count: int) -> None:
+        """Say how many pictures there are."""
+        now = time.monotonic()
+        left = (now - self._sampled) / done * (count - done)
+        line = f"decoded fork {done} of {count}  {_clock(now - self._start)} so far, {_clock(left)} left"
+        self._say(line, is_due=now - self._said >= _SILENCE)
+
+    def _say(self, line: str, *, is_due: bool) -> None:
+        """Rewrite the line of a terminal; elsewhere write a new one if it is time for one."""
         if self._rewrites:
             self._stream.write(f"\r{line.ljust(len(self._written))}")
             self._stream.flush()
-        elif share - self._shown >= 0.1 or share == 1:
-            print(line, file=self._stream)
-            self._shown = share
+        elif is_due:
+            print(line, file=self._stream, flush=True)
+            self._said = time.monotonic()
         self._written = line
-        if self._preview:
-            self._preview(progress)
 
     def close(self) -> None:
         """End the line."""

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Mapping
 
     from maskgrid.cli.progress import Reporter
     from maskgrid.forks import Forks
     from maskgrid.pipeline import MaskGrid
     from maskgrid.sampling import Progress
 
-__all__ = ["load", "make_and_save", "quiet", "reporter"]
+__all__ = ["load", "make_and_save", "quiet"]
 
 
 def quiet() -> None:
@@ -49,20 +48,7 @@ def load(model: str, device: str | None, dtype: str | None) -> MaskGrid:
     return MaskGrid.load(model, device=device, dtype=dtype)
 
 
-def reporter(options: argparse.Namespace, maker: MaskGrid, settings: Mapping[str, Any]) -> Reporter:
-    """The callback of a run; with `--preview` it writes preview.png beside the output folder."""
-    from maskgrid.cli.progress import Reporter
-    from maskgrid.output import write_picture
-
-    target = Path(options.out).parent / "preview.png"
-
-    def preview(progress: Progress) -> None:
-        write_picture(maker.preview(progress), target, force=True)
-
-    return Reporter(settings, preview=preview if options.preview else None)
-
-
-def make_and_save(options: argparse.Namespace, make: Callable[[], Forks], report: Reporter) -> int:
+def make_and_save(options: argparse.Namespace, maker: MaskGrid, settings: dict[str, Any]) -> int:
     """Make forks and save them; of a run that ends early, what was finished.
 
     Returns:
@@ -74,8 +60,9 @@ def make_and_save(options: argparse.Namespace, make: Callable[[], Forks], report
     from maskgrid.errors import CancelledError, DenoiserError, RunInterrupted
 
     start = time.monotonic()
+    report = _reporter(options, maker, settings)
     try:
-        forks = make()
+        forks = maker(callback=report, decode_callback=report.decoded, **settings)
     except (RunInterrupted, CancelledError, DenoiserError) as stop:
         report.close()
         saved = _save(options, stop.result)
@@ -86,6 +73,19 @@ def make_and_save(options: argparse.Namespace, make: Callable[[], Forks], report
     report.close()
     print(f"{_save(options, forks)} in {time.monotonic() - start:.1f} s")
     return 0
+
+
+def _reporter(options: argparse.Namespace, maker: MaskGrid, settings: dict[str, Any]) -> Reporter:
+    """The callback of a run; with `--preview` it writes preview.png beside the output folder."""
+    from maskgrid.cli.progress import Reporter
+    from maskgrid.output import write_picture
+
+    target = Path(options.out).parent / "preview.png"
+
+    def preview(progress: Progress) -> None:
+        write_picture(maker.preview(progress), target, force=True)
+
+    return Reporter(settings, preview=preview if options.preview else None)
 
 
 def _save(options: argparse.Namespace, forks: Forks | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from maskgrid.cli.running import load, make_and_save, reporter
+from maskgrid.cli.running import load, make_and_save
 from maskgrid.errors import MaskGridError
 from maskgrid.geometry import Grid
 from maskgrid.output import check_folder_is_free
@@ -55,9 +55,7 @@ def _make(
     options: argparse.Namespace, settings: dict[str, Any], model: str, device: str | None, dtype: str | None
 ) -> int:
     _check(settings)
-    maker = load(model, device, dtype)
-    report = reporter(options, maker, settings)
-    return make_and_save(options, lambda: maker(callback=report, **settings), report)
+    return make_and_save(options, load(model, device, dtype), settings)
 
 
 def _check(settings: dict[str, Any]) -> None:
