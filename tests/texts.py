@@ -1,5 +1,8 @@
 """A tokenizer of letters and a text model with random weights, for tiny pipelines."""
 
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
@@ -14,7 +17,11 @@ def letters_tokenizer() -> CLIPTokenizer:
     pieces = [*letters, *(letter + "</w>" for letter in letters), BEGIN, END]
     ends = {"bos_token": BEGIN, "eos_token": END, "unk_token": END, "pad_token": END}
     vocab = {piece: index for index, piece in enumerate(pieces)}
-    return CLIPTokenizer(vocab=vocab, merges=[], **ends, model_max_length=LENGTH)
+    # Files are what every version of transformers reads.
+    with TemporaryDirectory() as folder:
+        (Path(folder) / "vocab.json").write_text(json.dumps(vocab))
+        (Path(folder) / "merges.txt").write_text("#version: 0.2\n")
+        return CLIPTokenizer.from_pretrained(folder, **ends, model_max_length=LENGTH)
 
 
 def text_model(tokenizer: CLIPTokenizer, width: int, *, kind: Any = CLIPTextModel, **config: Any) -> Any:

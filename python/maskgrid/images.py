@@ -123,8 +123,10 @@ def to_pil(pixels: NDArray[np.uint8]) -> Image:
 def _open(path: Path, name: str) -> Any:
     try:
         with pillow().open(path) as file:
+            # Some versions of Pillow read 16 bits as 32.
+            picture = file.convert("I;16") if (file.format, file.mode) == ("PNG", "I") else file
             # Cameras turn a picture by a tag.
-            return import_module("PIL.ImageOps").exif_transpose(file)
+            return import_module("PIL.ImageOps").exif_transpose(picture)
     except FileNotFoundError as error:
         raise MaskGridError(f"{name}: there is no file {path}") from error
     # Pillow raises a ValueError or a SyntaxError for some broken files.

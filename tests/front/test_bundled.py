@@ -7,6 +7,7 @@ import diffusers
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 
 from maskgrid import MaskGrid
 from maskgrid.images import read_image
@@ -38,6 +39,11 @@ def test_diffusers_loads_it_by_itself():
     assert pipe.vae_scale_factor == 4
     index = json.loads((bundled_folder() / "model_index.json").read_text(encoding="utf-8"))
     assert index["_class_name"] == "StableDiffusionPipeline"
+
+
+def test_every_version_of_transformers_knows_the_names_of_its_weights():
+    with safe_open(bundled_folder() / "text_encoder" / "model.safetensors", "pt") as weights:
+        assert all(name.startswith("text_model.") for name in weights.keys())  # noqa: SIM118
 
 
 def test_a_sheet_survives_the_autoencoder(faces):

@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 from diffusers import AutoencoderKL, StableDiffusionPipeline
+from safetensors.torch import load_file, save_file
 
 from faces.checkpoints import load_average
 from faces.measure import MODEL
@@ -37,14 +38,24 @@ def export(vae: Path, unet: Path, out: Path) -> None:
     for part in PARTS:
         shutil.rmtree(out / part, ignore_errors=True)
     pipe.save_pretrained(out, safe_serialization=True)
-    # The plain files are read by every version of transformers, the one it wrote only by the newest.
+    # These are read by every version of transformers, what it wrote only by the newest.
     shutil.rmtree(out / "tokenizer")
     write_tokenizer(out / "tokenizer")
+    name_as_ever(out / "text_encoder" / "model.safetensors")
     files = [path for path in out.rglob("*") if path.is_file()]
     for path in files:
         path.chmod(0o644)
     size = sum(path.stat().st_size for path in files)
     print(f"{out}: {size / 1e6:.2f} MB")
+
+
+def name_as_ever(weights: Path) -> None:
+    """Gives a text model's weights the names that they have in all of Stable Diffusion's folders."""
+    tensors = {
+        f"text_model.{name.removeprefix('text_model.')}": tensor
+        for name, tensor in load_file(weights).items()
+    }
+    save_file(tensors, weights, {"format": "pt"})
 
 
 def main() -> None:
