@@ -40,6 +40,9 @@ DecodeCallback = Callable[[int, int], None]
 # The layout knows the latent format.
 _CONTROLS = frozenset(field.name for field in fields(ForkControls)) - {"scaling_factor", "shift_factor"}
 _PER_CELL = ("prompt", "negative_prompt")
+# Pictures besides the sheet, and the parts of a pipeline that look at the first.
+_PICTURES = ("control_image", "reference_image")
+_CONTROLLERS = ("controlnet", "adapter")
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,9 @@ class MaskGrid:
             decode_callback: Told after each picture how many are decoded, and of how many.
             **options: Every other control of `maskgrid.sampling.ForkControls` (mode, fork_at, sampler,
                 schedule, seed, denoise, start_at_step, ...; fork_seeds as a list or table like the prompts);
-                what it does not know goes to the pipeline, as it is.
+                control_image, a ControlNet's or T2I-Adapter's, as large as the sheet; reference_image,
+                Flux.2's, of any size: either is what `image` may be, or a list of that; what it does not
+                know goes to the pipeline, as it is.
 
         Returns:
             The forks, one for each cell whose stencil is not empty.
@@ -168,6 +173,7 @@ class MaskGrid:
         given |= {"negative_prompt": negative_prompt, "cfg": cfg, "coverage": coverage}
         given |= {"feather": feather, "micro_batch": micro_batch, **options}
         chosen = {name: options.pop(name) for name in list(options) if name in _CONTROLS}
+        options = self._with_pictures(options, grid, plan.grid)
         conditioning = {**options, **self._conditioning(prompt, negative_prompt, cfg, grid, plan)}
         if any(isinstance(conditioning.get(name), list) for name in _PER_CELL):
             chosen.setdefault("sheet_conditioning", "cells")
@@ -226,11 +232,24 @@ class MaskGrid:
         return Grid(grid.rows, grid.columns, canvas=(height, width), stride=grid.stride, **pairs)
 
     def _encode(self, pixels: NDArray[np.uint8], grid: Grid) -> Tensor:
-        """Latents of the sheet, continued by its border pixels to the grid's canvas."""
-        below, right = (wanted - side for wanted, side in zip(grid.canvas, pixels.shape[:2], strict=True))
-        padded = np.pad(pixels[..., :3], ((0, below), (0, right), (0, 0)), mode="edge")
-        tensor = torch.from_numpy(padded).permute(2, 0, 1)[None].float()
+        """Latents of the sheet, continued to the network's grid."""
+        tensor = torch.from_numpy(_continued(pixels, grid)).permute(2, 0, 1)[None].float()
         return self.host.encode(tensor / 127.5 - 1)
+
+    def _with_pictures(self, options: dict[str, Any], grid: Grid, network_grid: Grid) -> dict[str, Any]:
+        """Options with pictures under the pipeline's names for them; its `image` is not the sheet."""
+        given = {name: options[name] for name in _PICTURES if options.get(name) is not None}
+        chosen = {name: value for name, value in options.items() if name not in _PICTURES}
+        is_controlled = any(getattr(self.host.pipe, part, None) is not None for part in _CONTROLLERS)
+        for name, value in given.items():
+            images = [read_image(image, name=name) for image in _listed(value)]
+            if name == "control_image":
+                images = [_over_sheet(image, grid, network_grid) for image in images]
+            is_image = self.host.accepts("image") and not self.host.accepts(name)
+            own_name = "image" if is_image and is_controlled == (name == "control_image") else name
+            pictures = [to_pil(image) for image in images]
+            chosen[own_name] = pictures if isinstance(value, (list, tuple)) else pictures[0]
+        return chosen
 
     def _conditioning(
         self, prompt: Any, negative_prompt: Any, cfg: float | None, grid: Grid, plan: ForkPlan
@@ -322,6 +341,26 @@ def _plan(grid: Grid, stencil: NDArray[Any], coverage: str) -> ForkPlan:
             "left; allowed: coverage 'max' or 'area', or a stencil that was grown"
         )
     return plan
+
+
+def _over_sheet(image: NDArray[np.uint8], grid: Grid, network_grid: Grid) -> NDArray[np.uint8]:
+    """A ControlNet's picture, continued like the sheet."""
+    if image.shape[:2] != tuple(grid.canvas):
+        raise InvalidValueError(
+            f"control_image is {image.shape[0]} x {image.shape[1]} px (height x width); "
+            f"allowed: the sheet's size, {grid.canvas.height} x {grid.canvas.width}"
+        )
+    return _continued(image, network_grid)
+
+
+def _continued(pixels: NDArray[np.uint8], grid: Grid) -> NDArray[np.uint8]:
+    """(H, W, 3) of the grid's canvas: a picture continued by its border pixels, without alpha."""
+    below, right = (wanted - side for wanted, side in zip(grid.canvas, pixels.shape[:2], strict=True))
+    return np.pad(pixels[..., :3], ((0, below), (0, right), (0, 0)), mode="edge")
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, (list, tuple)) else [value]
 
 
 def _eight_bits(decoded: Tensor) -> NDArray[np.uint8]:

@@ -156,8 +156,9 @@ def controlnet() -> Built:
         norm_num_groups=2,
     )
     with torch.no_grad():
-        # A new ControlNet's outputs are zero, and would say nothing.
-        for block in (*net.controlnet_down_blocks, net.controlnet_mid_block):
+        # A new ControlNet sees nothing, and its outputs are zero.
+        seeing = net.controlnet_cond_embedding.conv_out
+        for block in (seeing, *net.controlnet_down_blocks, net.controlnet_mid_block):
             torch.nn.init.normal_(block.weight)
     pipe = d.StableDiffusionControlNetPipeline(
         vae=_kl(),

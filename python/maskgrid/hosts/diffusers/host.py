@@ -55,6 +55,10 @@ class DiffusersHost:
         """The pipeline's denoising network."""
         return network_of(self.pipe)
 
+    def accepts(self, argument: str) -> bool:
+        """Whether the pipeline's call has such an argument."""
+        return argument in self._accepts
+
     def table(self, size: tuple[int, int], steps: int) -> NoiseTable:
         """The noise table for a sheet of (h, w) latents, from the settings of the pipeline's scheduler."""
         return NoiseTable.from_config(self.pipe.scheduler.config, mu=self.layout.mu(self.pipe, size, steps))
@@ -121,10 +125,17 @@ class DiffusersHost:
             forks: The forks whose conditioning is wanted, n / len(forks) items each; empty for a sheet.
         """
         given = self.layout.given or self.layout.pack
+        # Some have a text by default, which they refuse beside embeddings.
+        texts: dict[str, Any] = {
+            name: None
+            for name in ("prompt", "negative_prompt")
+            if name in self._accepts and conditioning.get(f"{name}_embeds") is not None
+        }
         # Binning would have the pipeline believe in another image size.
         binning = {"use_resolution_binning": False} if "use_resolution_binning" in self._accepts else {}
         return {
             **binning,
+            **texts,
             **_for_forks(conditioning, forks, len(latents)),
             "latents": given(latents).to(self.device),
             "height": latents.shape[-2] * self.stride,
