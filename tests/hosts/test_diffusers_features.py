@@ -654,13 +654,12 @@ def test_a_controlnets_picture_lies_over_the_sheet(as_list: bool, monkeypatch: p
 
 
 def test_a_t2i_adapters_picture_lies_over_the_sheet() -> None:
-    blocks = {
-        # An adapter's first features are as large as the latents.
-        "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
-        "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
-    }
+    # An adapter's first features are as large as the latents.
+    downwards, upwards = ("CrossAttnDownBlock2D", "DownBlock2D"), ("UpBlock2D", "CrossAttnUpBlock2D")
+    blocks = {"down_block_types": downwards, "up_block_types": upwards, "attention_head_dim": 2}
     bare = build_with_texts()
-    unet = type(bare.unet).from_config({**bare.unet.config, **blocks, "attention_head_dim": 2})
+    settings = {name: value for name, value in bare.unet.config.items() if not name.startswith("_")}
+    unet = d.UNet2DConditionModel(**{**settings, **blocks})
     adapter = d.T2IAdapter(in_channels=3, channels=[4, 8], num_res_blocks=1, downscale_factor=2)
     parts = {name: part for name, part in bare.components.items() if name != "image_encoder"}
     pipe = d.StableDiffusionAdapterPipeline(
