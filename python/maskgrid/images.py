@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-__all__ = ["eight_bits", "host_array", "pillow", "read_image", "read_stencil", "to_pil"]
+    from maskgrid.geometry import Size
+
+__all__ = ["continued", "eight_bits", "host_array", "pillow", "read_image", "read_stencil", "to_pil"]
 
 
 def pillow() -> Any:
@@ -112,6 +114,12 @@ def eight_bits(array: NDArray[Any], name: str) -> NDArray[np.uint8]:
         raise InvalidValueError(f"{name} has floats from {array.min()} to {array.max()}; allowed: 0 to 1")
     result: NDArray[np.uint8] = np.rint(array * np.float32(255)).astype(np.uint8)
     return result
+
+
+def continued(pixels: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
+    """A picture continued by its border pixels to (height, width, 3), without alpha."""
+    below, right = (wanted - side for wanted, side in zip(size, pixels.shape[:2], strict=True))
+    return np.pad(pixels[..., :3], ((0, below), (0, right), (0, 0)), mode="edge")
 
 
 def to_pil(pixels: NDArray[np.uint8]) -> Image:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from maskgrid.errors import InvalidTypeError, InvalidValueError, MaskGridError, RunInterrupted
+from maskgrid.conditioning import conditioning_of, has_own_texts, per_fork
+from maskgrid.errors import MaskGridError, RunInterrupted
 from maskgrid.forks import Forks
 from maskgrid.geometry import ForkPlan, Grid
 from maskgrid.hosts.diffusers import DiffusersHost
-from maskgrid.images import read_image, read_stencil, to_pil
+from maskgrid.images import continued, read_image, read_stencil, to_pil
 from maskgrid.models import load_pipeline
 from maskgrid.output import read_manifest
+from maskgrid.records import CONTROLS, recorded_run, run_settings
 from maskgrid.sampling.forks import ForkControls, fork_job
 from maskgrid.stencils import fit_stencil, shown
 
@@ -27,22 +28,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from PIL.Image import Image
+    from torch import Tensor
 
     from maskgrid.sampling import ForkLatents, Progress
     from maskgrid.sampling.jobs import ForkJob
     from maskgrid.sampling.requests import Callback
 
-__all__ = ["DecodeCallback", "MaskGrid", "recorded_run", "repeat"]
+__all__ = ["DecodeCallback", "MaskGrid", "repeat"]
 
 DecodeCallback = Callable[[int, int], None]
 """Told how many pictures are decoded, and of how many."""
-
-# The layout knows the latent format.
-_CONTROLS = frozenset(field.name for field in fields(ForkControls)) - {"scaling_factor", "shift_factor"}
-_PER_CELL = ("prompt", "negative_prompt")
-# Pictures besides the sheet, and the parts of a pipeline that look at the first.
-_PICTURES = ("control_image", "reference_image")
-_CONTROLLERS = ("controlnet", "adapter")
 
 
 @dataclass(frozen=True)
@@ -138,7 +133,7 @@ class MaskGrid:
             margin: Pixels around the cells.
             prompt: For all cells; or one for each, as a list or a table of rows. A run that samples the forks
                 together then samples each cell with its own (`sheet_conditioning="cells"`).
-            negative_prompt: Likewise.
+            negative_prompt: Likewise, as are prompt_2, negative_prompt_2 and so on where there are such.
             cfg: Guidance scale; default the pipeline's own.
             steps: 1 or more; a schedule of sigmas has its own number.
             coverage: How pixels of the stencil become latent cells, see `ForkPlan`.
@@ -172,18 +167,18 @@ class MaskGrid:
         given = {"rows": rows, "columns": columns, "gap": gap, "margin": margin, "prompt": prompt}
         given |= {"negative_prompt": negative_prompt, "cfg": cfg, "coverage": coverage}
         given |= {"feather": feather, "micro_batch": micro_batch, **options}
-        chosen = {name: options.pop(name) for name in list(options) if name in _CONTROLS}
-        options = self._with_pictures(options, grid, plan.grid)
-        conditioning = {**options, **self._conditioning(prompt, negative_prompt, cfg, grid, plan)}
-        if any(isinstance(conditioning.get(name), list) for name in _PER_CELL):
+        chosen = {name: options.pop(name) for name in list(options) if name in CONTROLS}
+        told = {"prompt": prompt, "negative_prompt": negative_prompt, "cfg": cfg, **options}
+        conditioning = conditioning_of(self.host, told, grid, plan)
+        if has_own_texts(conditioning):
             chosen.setdefault("sheet_conditioning", "cells")
         controls = ForkControls(steps=steps, **chosen)
         if not isinstance(controls.schedule, str):
             steps = len(controls.schedule) - 1
         alpha = shown(stencil, self.host.stride if feather is None else feather)
-        settings = {**_recorded({**_told(controls), **given}), **self._source}
+        settings = {**run_settings(controls, given), **self._source}
         if "fork_seeds" in chosen:
-            controls = replace(controls, fork_seeds=_per_fork(controls.fork_seeds, "fork_seeds", grid, plan))
+            controls = replace(controls, fork_seeds=per_fork(controls.fork_seeds, "fork_seeds", grid, plan))
         height, width = plan.grid.latent_size
         job = fork_job(
             self._encode(pixels, plan.grid),
@@ -233,34 +228,8 @@ class MaskGrid:
 
     def _encode(self, pixels: NDArray[np.uint8], grid: Grid) -> Tensor:
         """Latents of the sheet, continued to the network's grid."""
-        tensor = torch.from_numpy(_continued(pixels, grid)).permute(2, 0, 1)[None].float()
+        tensor = torch.from_numpy(continued(pixels, grid.canvas)).permute(2, 0, 1)[None].float()
         return self.host.encode(tensor / 127.5 - 1)
-
-    def _with_pictures(self, options: dict[str, Any], grid: Grid, network_grid: Grid) -> dict[str, Any]:
-        """Options with pictures under the pipeline's names for them; its `image` is not the sheet."""
-        given = {name: options[name] for name in _PICTURES if options.get(name) is not None}
-        chosen = {name: value for name, value in options.items() if name not in _PICTURES}
-        is_controlled = any(getattr(self.host.pipe, part, None) is not None for part in _CONTROLLERS)
-        for name, value in given.items():
-            images = [read_image(image, name=name) for image in _listed(value)]
-            if name == "control_image":
-                images = [_over_sheet(image, grid, network_grid) for image in images]
-            is_image = self.host.accepts("image") and not self.host.accepts(name)
-            own_name = "image" if is_image and is_controlled == (name == "control_image") else name
-            pictures = [to_pil(image) for image in images]
-            chosen[own_name] = pictures if isinstance(value, (list, tuple)) else pictures[0]
-        return chosen
-
-    def _conditioning(
-        self, prompt: Any, negative_prompt: Any, cfg: float | None, grid: Grid, plan: ForkPlan
-    ) -> dict[str, Any]:
-        texts = {"prompt": prompt, "negative_prompt": negative_prompt}
-        chosen = {
-            name: _per_fork(value, name, grid, plan) for name, value in texts.items() if value is not None
-        }
-        if cfg is not None:
-            chosen[self.host.layout.cfg] = cfg
-        return chosen
 
     def _run(self, job: ForkJob, steps: int, conditioning: dict[str, Any], sheet: _Sheet) -> Forks:
         """Sample and decode; what was finished before an error comes along as pictures, too."""
@@ -290,25 +259,6 @@ class MaskGrid:
         finally:
             self.host.release()
         return sheet.forks(latents, patches)
-
-
-def recorded_run(manifest: str | os.PathLike[str], **changes: Any) -> dict[str, Any]:
-    """The arguments of `MaskGrid.__call__` that make a manifest's run again; `MaskGrid.again` is that call.
-
-    Args and errors are those of `MaskGrid.again`.
-    """
-    record, path = read_manifest(manifest), Path(manifest)
-    folder = path if path.is_dir() else path.parent
-    settings = {**record.get("settings", {}), **changes}
-    settings.pop("pipeline", None)
-    missing = [name for name in settings.pop("not_recorded", []) if name not in changes]
-    if missing:
-        raise MaskGridError(f"{path} can't hold {', '.join(missing)}; give them again to repeat the run")
-    if not record.get("stencil"):
-        raise MaskGridError(f"{path} was written without a stencil, so its run can't be repeated")
-    settings.setdefault("image", folder / record["image"])
-    settings.setdefault("mask", folder / record["stencil"])
-    return settings
 
 
 def repeat(manifest: str | os.PathLike[str], **changes: Any) -> Forks:
@@ -343,86 +293,9 @@ def _plan(grid: Grid, stencil: NDArray[Any], coverage: str) -> ForkPlan:
     return plan
 
 
-def _over_sheet(image: NDArray[np.uint8], grid: Grid, network_grid: Grid) -> NDArray[np.uint8]:
-    """A ControlNet's picture, continued like the sheet."""
-    if image.shape[:2] != tuple(grid.canvas):
-        raise InvalidValueError(
-            f"control_image is {image.shape[0]} x {image.shape[1]} px (height x width); "
-            f"allowed: the sheet's size, {grid.canvas.height} x {grid.canvas.width}"
-        )
-    return _continued(image, network_grid)
-
-
-def _continued(pixels: NDArray[np.uint8], grid: Grid) -> NDArray[np.uint8]:
-    """(H, W, 3) of the grid's canvas: a picture continued by its border pixels, without alpha."""
-    below, right = (wanted - side for wanted, side in zip(grid.canvas, pixels.shape[:2], strict=True))
-    return np.pad(pixels[..., :3], ((0, below), (0, right), (0, 0)), mode="edge")
-
-
-def _listed(value: Any) -> Sequence[Any]:
-    return value if isinstance(value, (list, tuple)) else [value]
-
-
 def _eight_bits(decoded: Tensor) -> NDArray[np.uint8]:
     """(3, H, W) in [-1, 1] as (H, W, 3) uint8."""
     pixels: NDArray[np.uint8] = (
         ((decoded + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
     )
     return np.ascontiguousarray(pixels)
-
-
-def _told(controls: ForkControls) -> dict[str, Any]:
-    """All controls of a run, with their defaults, so that it can be repeated when those have changed."""
-    # The default of sheet_conditioning follows from the prompts.
-    values = {name: getattr(controls, name) for name in sorted(_CONTROLS - {"sheet_conditioning"})}
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _recorded(given: dict[str, Any]) -> dict[str, Any]:
-    """Arguments as JSON has them; those that it can't have are named under "not_recorded"."""
-    plain = {name: _plain(value) for name, value in given.items()}
-    lost = sorted(name for name, value in plain.items() if value is NotImplemented)
-    settings = {name: value for name, value in plain.items() if name not in lost}
-    return {**settings, "not_recorded": lost} if lost else settings
-
-
-def _plain(value: Any) -> Any:
-    """A value of JSON; NotImplemented where there is none."""
-    if value is None or isinstance(value, str | bool | int):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else NotImplemented
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    if isinstance(value, Tensor | np.ndarray):
-        # Sigmas are a handful of numbers; embeddings and noise belong in no manifest.
-        return value.tolist() if value.ndim == 1 else NotImplemented
-    if isinstance(value, Sequence):
-        items = [_plain(item) for item in value]
-        return NotImplemented if any(item is NotImplemented for item in items) else items
-    return NotImplemented
-
-
-def _per_fork(value: Any, name: str, grid: Grid, plan: ForkPlan) -> Any:
-    """What is meant for all, or a list with one item for each fork of the plan."""
-    if isinstance(value, str):
-        return value
-    value = value.tolist() if hasattr(value, "tolist") else value
-    if not isinstance(value, Sequence):
-        raise InvalidTypeError(
-            f"{name} is {type(value).__name__}; allowed: a text, a list with an item for each cell, "
-            "or a table of rows"
-        )
-    table = list(value)
-    if table and isinstance(table[0], Sequence) and not isinstance(table[0], str):
-        if len(table) != grid.rows or any(len(row) != grid.columns for row in table):
-            shape = f"{len(table)} rows of {[len(row) for row in table]}"
-            raise InvalidValueError(
-                f"{name} is a table of {shape}; allowed: {grid.rows} rows of {grid.columns}"
-            )
-        table = [item for row in table for item in row]
-    if len(table) != len(grid):
-        raise InvalidValueError(
-            f"{name} has {len(table)} items; allowed: one text, or {len(grid)} items, one for each cell"
-        )
-    return [table[cell] for cell in plan.cells]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 import torch
 from families import QUIET, build, build_with_texts, fork_latents, relative
 from transformers import CLIPTextModelWithProjection
 
+from maskgrid import MaskGrid
 from maskgrid.errors import InvalidValueError
 from maskgrid.hosts.diffusers import DiffusersHost, check
 from maskgrid.models import load_pipeline
@@ -72,17 +74,35 @@ def test_a_check_needs_no_prompt() -> None:
     assert report.trusted, str(report)
 
 
-def test_a_pipeline_that_was_saved_without_its_largest_text_model_is_loaded(tmp_path: Path) -> None:
+@functools.cache
+def sd3() -> Any:
+    """With two of its three text models."""
     pipe, _ = build("sd3")
     tokenizer = letters_tokenizer()
     encoder = text_model(tokenizer, 16, kind=CLIPTextModelWithProjection, projection_dim=32)
     two = {"text_encoder": encoder, "tokenizer": tokenizer}
     two |= {f"{name}_2": part for name, part in two.items()}
-    type(pipe)(**{**pipe.components, **two}).save_pretrained(tmp_path)
+    return type(pipe)(**{**pipe.components, **two})
+
+
+def test_a_pipeline_that_was_saved_without_its_largest_text_model_is_loaded(tmp_path: Path) -> None:
+    sd3().save_pretrained(tmp_path)
     loaded = load_pipeline(str(tmp_path), device="cpu")
     assert loaded.text_encoder_3 is None
     told = {"prompt": TEXTS, "negative_prompt": "dull"}
-    forks = fork_latents(DiffusersHost(loaded), told, mode="fork").latents
+    expected = fork_latents(DiffusersHost(sd3()), told, mode="fork").latents
+    assert torch.equal(fork_latents(DiffusersHost(loaded), told, mode="fork").latents, expected)
+
+
+def test_texts_for_a_second_text_model_may_be_a_table_of_cells() -> None:
+    job = {"mask": np.ones((16, 16), bool), "rows": 2, "columns": 2, "mode": "fork", "steps": 2}
+    job |= {"image": np.zeros((32, 32, 3), np.uint8), "prompt": "a face"}
+    maker = MaskGrid(sd3())
+    forks = maker(**job, prompt_2=[TEXTS[:2], TEXTS[2:]])
     for fork, text in enumerate(TEXTS):
-        own = fork_latents(DiffusersHost(loaded), {**told, "prompt": text}, mode="fork").latents[fork]
-        assert relative(forks[fork], own) < 1e-5
+        own = maker(**job, prompt_2=text)
+        difference = np.abs(forks.patches[fork].astype(int) - own.patches[fork]).max()
+        assert difference <= 1
+    assert np.abs(forks.patches[1].astype(int) - maker(**job, prompt_2=TEXTS[0]).patches[1]).max() > 1
+    with pytest.raises(InvalidValueError, match="prompt_2 has 3 items"):
+        maker(**job, prompt_2=TEXTS[:3])

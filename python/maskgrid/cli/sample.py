@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _again(options: argparse.Namespace, settings: dict[str, Any]) -> int:
     from maskgrid.output import read_manifest
-    from maskgrid.pipeline import recorded_run
+    from maskgrid.records import recorded_run
 
     source = read_manifest(options.manifest).get("settings", {}).get("pipeline") or {}
     model = options.model or source.get("model")

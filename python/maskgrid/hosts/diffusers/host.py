@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from maskgrid.sampling.jobs import ForkJob
     from maskgrid.sampling.stretch import Stretch
 
-__all__ = ["DiffusersHost"]
+__all__ = ["TEXTS", "DiffusersHost"]
+
+TEXTS = ("prompt", "negative_prompt", "prompt_2", "negative_prompt_2", "prompt_3", "negative_prompt_3")
+"""Arguments of pipelines that may have a text for each fork."""
 
 
 class DiffusersHost:
@@ -206,7 +209,6 @@ _OURS = {
     "denoising_end": "use end_at_step",
     "eta": "use sampler",
 }
-_TEXTS = ("prompt", "negative_prompt", "prompt_2", "negative_prompt_2", "prompt_3", "negative_prompt_3")
 
 
 def _for_forks(conditioning: Mapping[str, Any], forks: Sequence[int], count: int) -> dict[str, Any]:
@@ -215,13 +217,13 @@ def _for_forks(conditioning: Mapping[str, Any], forks: Sequence[int], count: int
     Pipelines repeat texts themselves, which encodes them once, but only some repeat embeddings; so embeddings
     are repeated here, and texts beside them too.
     """
-    chosen = {name: value for name, value in conditioning.items() if value is not None or name in _TEXTS}
-    listed = [name for name in _TEXTS if isinstance(chosen.get(name), (list, tuple))]
+    chosen = {name: value for name, value in conditioning.items() if value is not None or name in TEXTS}
+    listed = [name for name in TEXTS if isinstance(chosen.get(name), (list, tuple))]
     embeddings = [name for name in chosen if _is_embedding(name) and chosen[name] is not None]
     rows = list(forks) if listed else []
     if embeddings:
         rows = [fork for fork in forks for _ in range(count // len(forks))] or [0] * count
-    for name in _TEXTS if rows or listed else ():
+    for name in TEXTS if rows or listed else ():
         if chosen.get(name) is not None:
             chosen[name] = _texts(chosen[name], name, rows, own=bool(forks))
     for name in embeddings:
