@@ -26,7 +26,7 @@ __all__ = [
 if TYPE_CHECKING:
     from maskgrid.forks import Forks
     from maskgrid.geometry import Fork, ForkPlan, canvas, masks
-    from maskgrid.hosts.diffusers import check
+    from maskgrid.hosts.diffusers.check import check
     from maskgrid.pipeline import MaskGrid
 
 # These bring numpy, Pillow or torch along, so they are imported when they are first asked for.

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["conditioning_of", "has_own_texts", "per_fork"]
 
 _ALWAYS_TOLD = ("prompt", "negative_prompt", "cfg")
-# Pictures besides the sheet, and the parts of a pipeline that look at the first.
 _PICTURES = ("control_image", "reference_image")
-_CONTROLLERS = ("controlnet", "adapter")
 
 
 def conditioning_of(host: DiffusersHost, told: dict[str, Any], grid: Grid, plan: ForkPlan) -> dict[str, Any]:
@@ -39,7 +37,7 @@ def conditioning_of(host: DiffusersHost, told: dict[str, Any], grid: Grid, plan:
 
     Raises:
         InvalidTypeError: A text or a picture that is none.
-        InvalidValueError: Texts that don't fit the cells, or a picture that does not fit the sheet.
+        InvalidValueError: Texts that don't fit the cells, or a picture that does not fit the sheet or lacks.
     """
     chosen = {name: value for name, value in told.items() if value is not None or name not in _ALWAYS_TOLD}
     if "cfg" in chosen:
@@ -51,6 +49,10 @@ def conditioning_of(host: DiffusersHost, told: dict[str, Any], grid: Grid, plan:
         if chosen.get(name) is not None:
             pictures = _pictures(chosen.pop(name), name, grid, plan.grid)
             chosen[_own_name(host, name)] = pictures
+    if host.control_argument and chosen.get(host.control_argument) is None:
+        raise InvalidValueError(
+            f"{type(host.pipe).__name__} goes by a picture; allowed: a control_image as large as the sheet"
+        )
     return chosen
 
 
@@ -94,10 +96,9 @@ def _pictures(given: Any, name: str, grid: Grid, network_grid: Grid) -> Any:
 
 def _own_name(host: DiffusersHost, name: str) -> str:
     """What a pipeline calls a picture: where it calls it `image`, that is the sheet's name here."""
-    if host.accepts(name) or not host.accepts("image"):
-        return name
-    is_controlled = any(getattr(host.pipe, part, None) is not None for part in _CONTROLLERS)
-    return "image" if is_controlled == (name == "control_image") else name
+    if name == "control_image":
+        return host.control_argument or name
+    return "image" if host.accepts("image") and host.control_argument != "image" else name
 
 
 def _over_sheet(image: NDArray[np.uint8], grid: Grid, network_grid: Grid) -> NDArray[np.uint8]:

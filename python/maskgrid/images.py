@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-    from maskgrid.geometry import Size
+    from maskgrid._native import Size
 
 __all__ = ["continued", "eight_bits", "host_array", "pillow", "read_image", "read_stencil", "to_pil"]
 

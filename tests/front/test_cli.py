@@ -126,6 +126,12 @@ def test_a_manifest_makes_the_same_pictures_again(files, model_folder):
     assert not np.array_equal(pixels("one/merged.png"), pixels("three/merged.png"))
 
 
+def test_a_picture_to_go_by_is_refused_by_a_model_without_a_use_for_it(files, model_folder, capsys):
+    for option in ("--control-image", "--reference-image"):
+        assert main(sample(files, model_folder, option, "sheet.png", "--out", "out")) == 1
+        assert f"does not take {option[2:].replace('-', '_')}" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [

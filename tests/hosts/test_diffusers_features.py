@@ -632,6 +632,7 @@ def test_a_controlnets_picture_lies_over_the_sheet(as_list: bool, monkeypatch: p
         nets = d.MultiControlNetModel([pipe.controlnet, pipe.controlnet])
         pipe = type(pipe)(**{**pipe.components, "controlnet": nets}, requires_safety_checker=False)
         pipe.set_progress_bar_config(disable=True)
+    assert check(pipe, **told).trusted
     seen, prepare = [], pipe.prepare_image
     monkeypatch.setattr(pipe, "prepare_image", lambda **given: (seen.append(given), prepare(**given))[1])
     # No multiple of what the pipeline takes, so that the sheet is continued.
@@ -666,7 +667,7 @@ def test_a_t2i_adapters_picture_lies_over_the_sheet() -> None:
         **{**parts, "unet": unet, "adapter": adapter}, requires_safety_checker=False
     )
     pipe.set_progress_bar_config(disable=True)
-    assert check(pipe, **TEXTS, image=Image.new("RGB", (32, 32))).trusted
+    assert check(pipe, **TEXTS).trusted
     sheet = np.zeros((16, 32, 3), np.uint8)
     job = {"image": sheet, "mask": np.ones((16, 16), bool), "columns": 2, "steps": 2, "mode": "fork", **TEXTS}
     pictures = np.random.default_rng(0).integers(0, 256, (2, *sheet.shape), dtype=np.uint8)
@@ -679,6 +680,8 @@ def test_a_controlnets_picture_that_can_not_be_used_is_refused() -> None:
     told = {name: value for name, value in told.items() if name != "image"}
     with pytest.raises(InvalidValueError, match=r"control_image is 8 x 9 px .*the sheet's size, 16 x 16"):
         MaskGrid(pipe)(**job, **told, control_image=np.zeros((8, 9), np.uint8))
+    with pytest.raises(InvalidValueError, match="goes by a picture; allowed: a control_image"):
+        MaskGrid(pipe)(**job, **told)
     pipe, told = cached("sd")
     with pytest.raises(InvalidTypeError, match="does not take control_image"):
         MaskGrid(pipe)(**job, **told, control_image=np.zeros((16, 16), np.uint8))

@@ -1,8 +1,9 @@
-"""The arguments of all commands. Imports nothing but argparse, so that `--help` is quick."""
+"""The arguments of all commands. Imports next to nothing, so that `--help` is quick."""
 
 from __future__ import annotations
 
 import argparse
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -99,6 +100,20 @@ def _sample(parser: argparse.ArgumentParser) -> None:
     )
     words.add_argument(
         "--negative-prompt", action="append", metavar="TEXT", help="what not to draw; likewise"
+    )
+    words.add_argument(
+        "--control-image",
+        action="append",
+        metavar="FILE",
+        type=os.path.abspath,
+        help="for a model with a ControlNet, as large as the sheet; given once for each ControlNet",
+    )
+    words.add_argument(
+        "--reference-image",
+        action="append",
+        metavar="FILE",
+        type=os.path.abspath,
+        help="what Flux.2 is to go by, of any size; may be given several times",
     )
     words.add_argument("--cfg", type=float, help="guidance scale (default: the pipeline's)")
     words.add_argument(

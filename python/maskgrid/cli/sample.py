@@ -17,6 +17,7 @@ __all__ = ["run"]
 
 _ARGUMENTS = (
     *("image", "mask", "rows", "columns", "gap", "margin", "prompt", "negative_prompt", "cfg"),
+    *("control_image", "reference_image"),
     *("mode", "fork_at", "sampler", "schedule", "steps", "seed", "fork_seeds", "denoise", "start_at_step"),
     *("end_at_step", "return_with_leftover_noise", "feather", "coverage", "micro_batch"),
 )
@@ -73,5 +74,5 @@ def _check(settings: dict[str, Any]) -> None:
 
 
 def _one(value: Any) -> Any:
-    """A text that was given once is for all cells."""
+    """A text that was given once is for all cells, a picture that was given once no list."""
     return value[0] if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str) else value

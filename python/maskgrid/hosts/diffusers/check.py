@@ -14,6 +14,7 @@ from torch import Tensor
 from maskgrid.errors import InvalidTypeError, MaskGridError, in_one_line
 from maskgrid.hosts.diffusers.host import DiffusersHost
 from maskgrid.hosts.diffusers.scheduler import exchanged
+from maskgrid.images import eight_bits, to_pil
 from maskgrid.sampling.forks import ForkControls, fork_job
 
 if TYPE_CHECKING:
@@ -71,8 +72,8 @@ def check(pipe: Any, **conditioning: Any) -> Report:
 
     Args:
         pipe: A pipeline of diffusers; it stays as it is.
-        **conditioning: Arguments of the pipeline for one image, such as a ControlNet's `image`. Without a
-            prompt or prompt_embeds the prompt is "a picture".
+        **conditioning: Arguments of the pipeline for one image. Without a prompt or prompt_embeds the prompt
+            is "a picture"; without a picture, ControlNets and T2I-Adapters are shown noise.
 
     Returns:
         What was found. A pipeline that can't be run is a finding too, no error.
@@ -103,8 +104,17 @@ class _Trial:
             top, left = (cell * place for place in divmod(fork, _GRID[1]))
             mask[:, top + 1 : top + cell - 1, left + 2 : left + cell - 1] = 1
         self.latents = self.random(host.layout.channels, *self.size).to(host.device)
+        if host.control_argument and self.conditioning.get(host.control_argument) is None:
+            self.conditioning[host.control_argument] = self.control_image()
         exact = host.network.dtype in (torch.float32, torch.float64)
         self.tolerance = _TOLERANCE if exact else _HALF_TOLERANCE
+
+    def control_image(self) -> Any:
+        """Noise as large as the sheet, as a picture; a list of it for several ControlNets."""
+        pixels = self.random(3, *(side * self.host.stride for side in self.size))[0].clamp(0, 1)
+        picture = to_pil(eight_bits(pixels.permute(1, 2, 0).contiguous().numpy(), "control_image"))
+        nets = getattr(getattr(self.host.pipe, "controlnet", None), "nets", None)
+        return picture if nets is None else [picture] * len(nets)
 
     @functools.cached_property
     def together(self) -> Tensor:

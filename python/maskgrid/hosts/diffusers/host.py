@@ -62,6 +62,13 @@ class DiffusersHost:
         """Whether the pipeline's call has such an argument."""
         return argument in self._accepts
 
+    @property
+    def control_argument(self) -> str | None:
+        """The argument for a ControlNet's or T2I-Adapter's picture; None where there is neither."""
+        if all(getattr(self.pipe, part, None) is None for part in ("controlnet", "adapter")):
+            return None
+        return "control_image" if self.accepts("control_image") else "image"
+
     def table(self, size: tuple[int, int], steps: int) -> NoiseTable:
         """The noise table for a sheet of (h, w) latents, from the settings of the pipeline's scheduler."""
         return NoiseTable.from_config(self.pipe.scheduler.config, mu=self.layout.mu(self.pipe, size, steps))
