@@ -695,7 +695,8 @@ def test_a_picture_to_go_by_may_have_any_size(as_list: bool) -> None:
     plain = MaskGrid(pipe)(image=sheet, **job).patches
     made = []
     for seed in (0, 1):
-        picture = np.random.default_rng(seed).integers(0, 256, (64, 80, 3), dtype=np.uint8)
+        # With an alpha channel, which no network reads.
+        picture = np.random.default_rng(seed).integers(0, 256, (64, 80, 4), dtype=np.uint8)
         given = [picture, picture] if as_list else picture
         made.append(MaskGrid(pipe)(image=sheet, reference_image=given, **job).patches)
     assert not np.array_equal(*made)
