@@ -87,7 +87,7 @@ def per_fork(value: Any, name: str, grid: Grid, plan: ForkPlan) -> Any:
 
 
 def _pictures(given: Any, name: str, grid: Grid, network_grid: Grid) -> Any:
-    """One picture as a PIL image without alpha, or a list of them; a ControlNet's continued like the sheet."""
+    """A picture as a PIL image without alpha, or a list of them; a ControlNet's continued like the sheet."""
     if isinstance(given, (list, tuple)):
         return [_pictures(each, name, grid, network_grid) for each in given]
     image = read_image(given, name=name)
