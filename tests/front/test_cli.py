@@ -166,7 +166,16 @@ def test_prompts_for_each_cell(files, model_folder):
     assert Forks.load("out").settings["prompt"] == list("abcdef")
 
 
+@pytest.fixture
+def _listens_to_ctrl_c():
+    """A process in the background of a shell ignores SIGINT, and so would those that it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
+@pytest.mark.usefixtures("_listens_to_ctrl_c")
 def test_what_is_finished_at_ctrl_c_is_kept_and_said(files, model_folder):
     command = sample(files, model_folder, "--micro-batch", "1", "--steps", "100", "--out", "out")
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
