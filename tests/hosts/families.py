@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import diffusers as d
 import torch
-from torch import Tensor
 
-from maskgrid.sampling import ForkControls, ForkLatents, fork_job
 from texts import letters_tokenizer, text_model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    from maskgrid.hosts.diffusers import DiffusersHost
 
 __all__ = [
     "DYNAMIC",
@@ -26,11 +23,6 @@ __all__ = [
     "build",
     "build_with_texts",
     "cached",
-    "conditioning_of",
-    "fork_latents",
-    "relative",
-    "sheet",
-    "stencils",
 ]
 
 # Networks are tiny here: threads would only wait for each other.
@@ -49,11 +41,11 @@ QUIET = (
 """Warnings of the libraries that tests with pipelines pass over."""
 GRID = (2, 2)
 SIZE = (8, 16)
-STEPS = 3
 Conditioning = dict[str, Any]
 Built = tuple[Any, Conditioning]
 
 _BETAS = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
+_NO_TEXTS = {"text_encoder": None, "tokenizer": None}
 _NO_CHECKER = {
     "safety_checker": None,
     "feature_extractor": None,
@@ -117,8 +109,7 @@ def _embeds(width: int, *, negative: bool = True, mask: str = "", pooled: int = 
 def sd(prediction: str = "epsilon") -> Built:
     pipe = d.StableDiffusionPipeline(
         vae=_kl(),
-        text_encoder=None,
-        tokenizer=None,
+        **_NO_TEXTS,
         unet=_unet(),
         scheduler=_euler(prediction),
         **_NO_CHECKER,
@@ -162,8 +153,7 @@ def controlnet() -> Built:
             torch.nn.init.normal_(block.weight)
     pipe = d.StableDiffusionControlNetPipeline(
         vae=_kl(),
-        text_encoder=None,
-        tokenizer=None,
+        **_NO_TEXTS,
         unet=_unet(),
         controlnet=net,
         scheduler=_euler(),
@@ -193,8 +183,7 @@ def pixart() -> Built:
         use_additional_conditions=False,
     )
     pipe = d.PixArtSigmaPipeline(
-        tokenizer=None,
-        text_encoder=None,
+        **_NO_TEXTS,
         vae=_kl(),
         transformer=transformer,
         scheduler=d.DPMSolverMultistepScheduler(**_BETAS),
@@ -244,8 +233,7 @@ def flux() -> Built:
     pipe = d.FluxPipeline(
         scheduler=d.FlowMatchEulerDiscreteScheduler(**_DYNAMIC),
         vae=_kl(**_FLUX_VAE),
-        text_encoder=None,
-        tokenizer=None,
+        **_NO_TEXTS,
         text_encoder_2=None,
         tokenizer_2=None,
         transformer=transformer,
@@ -263,8 +251,7 @@ def chroma() -> Built:
     pipe = d.ChromaPipeline(
         scheduler=d.FlowMatchEulerDiscreteScheduler(),
         vae=_kl(**_FLUX_VAE),
-        text_encoder=None,
-        tokenizer=None,
+        **_NO_TEXTS,
         transformer=transformer,
     )
     return pipe, _embeds(32, mask="prompt_attention_mask")
@@ -298,8 +285,7 @@ def flux2() -> Built:
     pipe = d.Flux2Pipeline(
         scheduler=d.FlowMatchEulerDiscreteScheduler(**_DYNAMIC),
         vae=vae,
-        text_encoder=None,
-        tokenizer=None,
+        **_NO_TEXTS,
         transformer=transformer,
     )
     return pipe, _embeds(16, negative=False)
@@ -332,8 +318,7 @@ def qwen() -> Built:
     pipe = d.QwenImagePipeline(
         scheduler=d.FlowMatchEulerDiscreteScheduler(**_DYNAMIC, max_shift=0.9, shift_terminal=0.02),
         vae=_qwen_vae(),
-        text_encoder=None,
-        tokenizer=None,
+        **_NO_TEXTS,
         transformer=transformer,
     )
     told = _embeds(16)
@@ -366,8 +351,7 @@ def z_image() -> Built:
     pipe = d.ZImagePipeline(
         scheduler=d.FlowMatchEulerDiscreteScheduler(**_DYNAMIC),
         vae=_kl(16, scaling_factor=0.3611, shift_factor=0.1159),
-        text_encoder=None,
-        tokenizer=None,
+        **_NO_TEXTS,
         transformer=transformer,
     )
     told = {name: [value[0]] for name, value in _embeds(16).items()}
@@ -410,8 +394,7 @@ def sana() -> Built:
         **sides,
     )
     pipe = d.SanaPipeline(
-        tokenizer=None,
-        text_encoder=None,
+        **_NO_TEXTS,
         vae=vae,
         transformer=transformer,
         scheduler=d.DPMSolverMultistepScheduler(
@@ -440,8 +423,7 @@ def lumina2() -> Built:
         transformer=transformer,
         scheduler=d.FlowMatchEulerDiscreteScheduler(shift=6.0),
         vae=_kl(**_FLUX_VAE),
-        text_encoder=None,
-        tokenizer=None,
+        **_NO_TEXTS,
     )
     told = _embeds(16, mask="prompt_attention_mask")
     # It counts tokens by adding them up.
@@ -463,8 +445,7 @@ def aura_flow() -> Built:
         pos_embed_max_size=256,
     )
     pipe = d.AuraFlowPipeline(
-        tokenizer=None,
-        text_encoder=None,
+        **_NO_TEXTS,
         vae=_kl(),
         transformer=transformer,
         scheduler=d.FlowMatchEulerDiscreteScheduler(shift=1.73),
@@ -483,7 +464,7 @@ def kolors() -> Built:
         addition_time_embed_dim=8,
         projection_class_embeddings_input_dim=6 * 8 + 16,
     )
-    pipe = d.KolorsPipeline(vae=_kl(), text_encoder=None, tokenizer=None, unet=unet, scheduler=_euler())
+    pipe = d.KolorsPipeline(vae=_kl(), **_NO_TEXTS, unet=unet, scheduler=_euler())
     return pipe, {**_embeds(24, pooled=16), "guidance_scale": 4.0}
 
 
@@ -505,8 +486,7 @@ def hunyuan() -> Built:
     pipe = d.HunyuanDiTPipeline(
         # The pipeline takes it for granted that a latent cell has 8 pixels.
         vae=_kl(blocks=4),
-        text_encoder=None,
-        tokenizer=None,
+        **_NO_TEXTS,
         transformer=transformer,
         scheduler=d.DDPMScheduler(**_BETAS, prediction_type="v_prediction", steps_offset=1),
         safety_checker=None,
@@ -522,8 +502,7 @@ def ovis() -> Built:
     pipe = d.OvisImagePipeline(
         scheduler=d.FlowMatchEulerDiscreteScheduler(**_DYNAMIC),
         vae=_kl(**_FLUX_VAE),
-        text_encoder=None,
-        tokenizer=None,
+        **_NO_TEXTS,
         transformer=transformer,
     )
     return pipe, {**_embeds(32), "negative_prompt": None}
@@ -550,8 +529,7 @@ def krea2(*, is_distilled: bool = False) -> Built:
     pipe = d.Krea2Pipeline(
         scheduler=d.FlowMatchEulerDiscreteScheduler(**_DYNAMIC),
         vae=_qwen_vae(),
-        text_encoder=None,
-        tokenizer=None,
+        **_NO_TEXTS,
         transformer=transformer,
         text_encoder_select_layers=(0, 1),
         is_distilled=is_distilled,
@@ -615,67 +593,3 @@ def build_with_texts(**parts: Any) -> Any:
     own = d.StableDiffusionPipeline(**{**pipe.components, **texts, **parts}, requires_safety_checker=False)
     own.set_progress_bar_config(disable=True)
     return own
-
-
-def sheet(host: DiffusersHost, seed: int = 1) -> Tensor:
-    """(1, C, h, w) clean latents."""
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(1, host.layout.channels, *SIZE, generator=generator)
-
-
-def stencils() -> Tensor:
-    """(N, 1, h, w): a box inside each cell, its left column grey."""
-    height, width = (side // count for side, count in zip(SIZE, GRID, strict=True))
-    masks = torch.zeros(GRID[0] * GRID[1], 1, *SIZE)
-    for fork, mask in enumerate(masks):
-        row, column = divmod(fork, GRID[1])
-        top, left = row * height, column * width
-        mask[:, top + 1 : top + height, left + 2 : left + width - 1] = 1
-        mask[:, top + 1 : top + height, left + 2] = 0.5
-    return masks
-
-
-def fork_latents(
-    host: DiffusersHost,
-    conditioning: Mapping[str, Any],
-    *,
-    masks: Tensor | None = None,
-    steps: int = STEPS,
-    micro_batch: int | None = None,
-    callback: Any = None,
-    latents: Tensor | None = None,
-    **controls: Any,
-) -> ForkLatents:
-    """Forks of the sheet."""
-    masks = stencils() if masks is None else masks
-    rows, columns = GRID if len(masks) > 1 else (1, 1)
-    job = fork_job(
-        sheet(host) if latents is None else latents,
-        masks,
-        ForkControls(steps=steps, seed=3, **controls),
-        table=host.table(SIZE, steps),
-        rows=rows,
-        columns=columns,
-        micro_batch=micro_batch,
-        callback=callback,
-    )
-    return host.run(job, steps, conditioning)
-
-
-def conditioning_of(told: Conditioning, count: int) -> list[Conditioning]:
-    """`count` conditionings that differ in their embeddings."""
-    generator = torch.Generator().manual_seed(9)
-
-    def changed(name: str, value: Any) -> Any:
-        if "embeds" not in name or name.endswith("mask"):
-            return value
-        if isinstance(value, list):
-            return [torch.randn(each.shape, generator=generator) for each in value]
-        return torch.randn(value.shape, generator=generator)
-
-    return [{name: changed(name, value) for name, value in told.items()} for _ in range(count)]
-
-
-def relative(result: Tensor, expected: Tensor) -> float:
-    """||result - expected|| / ||expected||."""
-    return float((result - expected).double().norm() / expected.double().norm().clamp(min=1e-30))

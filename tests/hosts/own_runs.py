@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import diffusers as d
 import torch
-from families import SIZE, fork_latents, relative, sheet
+from families import SIZE
+from forking_hosts import fork_latents, relative, sheet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

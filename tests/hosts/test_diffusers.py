@@ -8,19 +8,8 @@ from typing import Any
 import diffusers as d
 import pytest
 import torch
-from families import (
-    DYNAMIC,
-    FAMILIES,
-    QUIET,
-    SIZE,
-    build,
-    cached,
-    conditioning_of,
-    fork_latents,
-    relative,
-    sheet,
-    stencils,
-)
+from families import DYNAMIC, FAMILIES, QUIET, SIZE, build, cached
+from forking_hosts import conditioning_of, fork_latents, relative, sheet, stencils
 from own_runs import distance_from_own_run, own_run
 from torch import Tensor
 

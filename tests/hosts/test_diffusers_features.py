@@ -9,17 +9,15 @@ import diffusers as d
 import numpy as np
 import pytest
 import torch
-from families import QUIET, SIZE, build, build_with_texts, cached, fork_latents, relative, sheet, stencils
+from families import QUIET, SIZE, build, build_with_texts
+from forking_hosts import fork_latents, relative, sheet, stencils
 from own_runs import distance_from_own_run, own_run
 from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from maskgrid import MaskGrid
-from maskgrid.errors import InvalidTypeError, InvalidValueError
 from maskgrid.hosts.diffusers import DiffusersHost, check
-from maskgrid.sampling.forks import continue_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -582,131 +580,3 @@ def test_a_callback_sees_every_call_of_every_batch(sampler: str, calls: int) -> 
     assert [time for _, time, _ in first] == [time for _, time, _ in second]
     assert {shape[0] for _, _, shape in first} == {3}
     assert {shape[0] for _, _, shape in second} == {1}
-
-
-def runs_that_agree(host: DiffusersHost, told: dict[str, Any], sampler: str) -> list[Tensor]:
-    """One run in four ways: whole, forked at two steps, and cut in two with leftover noise."""
-    white = {"masks": torch.ones(1, 1, *SIZE), "sampler": sampler, "steps": 7}
-    whole = [fork_latents(host, told, fork_at=step, **white).latents for step in (0, 2, 5)]
-    first = fork_latents(host, told, mode="fork", end_at_step=3, return_with_leftover_noise=True, **white)
-    return [*whole, host.run(continue_job(first), 7, told).latents]
-
-
-@pytest.mark.parametrize("sampler", ["euler", "heun"])
-@pytest.mark.parametrize(
-    ("family", "fractions"),
-    [
-        ("controlnet", {"control_guidance_end": 0.5}),
-        ("controlnet", {"control_guidance_start": 0.4, "control_guidance_end": 0.6}),
-        ("controlnet", {"control_guidance_start": [0.75], "control_guidance_end": 1.0}),
-        ("controlnet", {"control_guidance_end": 0.1}),
-        ("lumina2", {"cfg_trunc_ratio": 0.5}),
-        ("sd3", {"skip_guidance_layers": [0]}),
-        (
-            "sd3",
-            {"skip_guidance_layers": [0], "skip_layer_guidance_start": 0.3, "skip_layer_guidance_stop": 0.8},
-        ),
-    ],
-)
-def test_a_fraction_of_the_run_is_that_wherever_the_forks_part(family, fractions, sampler):
-    pipe, told = cached(family)
-    host = DiffusersHost(pipe)
-    whole, *others = runs_that_agree(host, {**told, **fractions}, sampler)
-    plain, *_ = runs_that_agree(host, told, sampler)
-    assert relative(plain, whole) > 1e-4 or fractions == {"control_guidance_end": 0.1}
-    assert all(relative(other, whole) < 1e-5 for other in others)
-
-
-@pytest.mark.parametrize("wrong", [{"control_guidance_end": 1.5}, {"control_guidance_start": 1.0}])
-def test_a_fraction_out_of_range_is_refused_by_the_pipeline(wrong):
-    pipe, told = cached("controlnet")
-    with pytest.raises(ValueError, match="control guidance"):
-        fork_latents(DiffusersHost(pipe), {**told, **wrong}, fork_at=1)
-
-
-@pytest.mark.parametrize("as_list", [False, True])
-def test_a_controlnets_picture_lies_over_the_sheet(as_list: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    pipe, told = build("controlnet")
-    told = {name: value for name, value in told.items() if name != "image"}
-    if as_list:
-        nets = d.MultiControlNetModel([pipe.controlnet, pipe.controlnet])
-        pipe = type(pipe)(**{**pipe.components, "controlnet": nets}, requires_safety_checker=False)
-        pipe.set_progress_bar_config(disable=True)
-    assert check(pipe, **told).trusted
-    seen, prepare = [], pipe.prepare_image
-    monkeypatch.setattr(pipe, "prepare_image", lambda **given: (seen.append(given), prepare(**given))[1])
-    # No multiple of what the pipeline takes, so that the sheet is continued.
-    first, second = np.random.default_rng(0).integers(0, 256, (2, 21, 42, 3), dtype=np.uint8)
-    sheet, stencil = np.zeros((21, 42, 3), np.uint8), np.ones((21, 21), bool)
-    made = []
-    for picture in (first, second):
-        given = [picture, Image.fromarray(picture)] if as_list else picture
-        forks = MaskGrid(pipe)(
-            image=sheet, mask=stencil, columns=2, steps=2, control_image=given, mode="sample", **told
-        )
-        assert len(seen) == (2 if as_list else 1)
-        for call in seen:
-            assert call["image"].size == (call["width"], call["height"]) == (48, 24)
-            assert np.array_equal(np.asarray(call["image"])[:21, :42], picture)
-        seen.clear()
-        made.append(forks.patches)
-        assert forks.settings["not_recorded"] == ["control_image", "negative_prompt_embeds", "prompt_embeds"]
-    assert not np.array_equal(*made)
-
-
-def test_a_t2i_adapters_picture_lies_over_the_sheet() -> None:
-    # An adapter's first features are as large as the latents.
-    downwards, upwards = ("CrossAttnDownBlock2D", "DownBlock2D"), ("UpBlock2D", "CrossAttnUpBlock2D")
-    blocks = {"down_block_types": downwards, "up_block_types": upwards, "attention_head_dim": 2}
-    bare = build_with_texts()
-    settings = {name: value for name, value in bare.unet.config.items() if not name.startswith("_")}
-    unet = d.UNet2DConditionModel(**{**settings, **blocks})
-    adapter = d.T2IAdapter(in_channels=3, channels=[4, 8], num_res_blocks=1, downscale_factor=2)
-    parts = {name: part for name, part in bare.components.items() if name != "image_encoder"}
-    pipe = d.StableDiffusionAdapterPipeline(
-        **{**parts, "unet": unet, "adapter": adapter}, requires_safety_checker=False
-    )
-    pipe.set_progress_bar_config(disable=True)
-    assert check(pipe, **TEXTS).trusted
-    sheet = np.zeros((16, 32, 3), np.uint8)
-    job = {"image": sheet, "mask": np.ones((16, 16), bool), "columns": 2, "steps": 2, "mode": "fork", **TEXTS}
-    pictures = np.random.default_rng(0).integers(0, 256, (2, *sheet.shape), dtype=np.uint8)
-    assert not np.array_equal(*(MaskGrid(pipe)(**job, control_image=each).patches for each in pictures))
-
-
-def test_a_controlnets_picture_that_can_not_be_used_is_refused() -> None:
-    job = {"image": np.zeros((16, 16, 3), np.uint8), "mask": np.ones((16, 16), bool), "steps": 1}
-    pipe, told = cached("controlnet")
-    told = {name: value for name, value in told.items() if name != "image"}
-    with pytest.raises(InvalidValueError, match=r"control_image is 8 x 9 px .*the sheet's size, 16 x 16"):
-        MaskGrid(pipe)(**job, **told, control_image=np.zeros((8, 9), np.uint8))
-    with pytest.raises(InvalidValueError, match="goes by a picture; allowed: a control_image"):
-        MaskGrid(pipe)(**job, **told)
-    pipe, told = cached("sd")
-    with pytest.raises(InvalidTypeError, match="does not take control_image"):
-        MaskGrid(pipe)(**job, **told, control_image=np.zeros((16, 16), np.uint8))
-
-
-@pytest.mark.parametrize("as_list", [False, True])
-def test_a_picture_to_go_by_may_have_any_size(as_list: bool) -> None:
-    pipe, told = cached("flux2")
-    job = {"mask": np.ones((16, 16), bool), "columns": 2, "steps": 2, "mode": "fork", **told}
-    sheet = np.zeros((16, 32, 3), np.uint8)
-    plain = MaskGrid(pipe)(image=sheet, **job).patches
-    made = []
-    for seed in (0, 1):
-        # With an alpha channel, which no network reads.
-        picture = np.random.default_rng(seed).integers(0, 256, (64, 80, 4), dtype=np.uint8)
-        given = [picture, picture] if as_list else picture
-        made.append(MaskGrid(pipe)(image=sheet, reference_image=given, **job).patches)
-    assert not np.array_equal(*made)
-    assert not np.array_equal(made[0], plain)
-    pipe, told = cached("sd")
-    with pytest.raises(InvalidTypeError, match="does not take reference_image"):
-        MaskGrid(pipe)(image=sheet, **{**job, **told}, reference_image=sheet)
-
-
-def test_no_text_stands_beside_embeddings() -> None:
-    pipe, told = cached("ovis")
-    told = {name: value for name, value in told.items() if name != "negative_prompt"}
-    assert len(fork_latents(DiffusersHost(pipe), told).latents) == 4

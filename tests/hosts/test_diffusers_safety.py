@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import diffusers as d
 import pytest
 import torch
-from families import FAMILIES, QUIET, build, cached, fork_latents
+from families import FAMILIES, QUIET, build, cached
+from forking_hosts import fork_latents
 
 from maskgrid.errors import CancelledError, DenoiserError, InvalidTypeError, MaskGridError, RunInterrupted
 from maskgrid.hosts.diffusers import DiffusersHost

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
-from families import QUIET, build, build_with_texts, fork_latents, relative
+from families import QUIET, build, build_with_texts
+from forking_hosts import fork_latents, relative
 from transformers import CLIPTextModelWithProjection
 
 from maskgrid import MaskGrid

@@ -101,20 +101,11 @@ def _sample(parser: argparse.ArgumentParser) -> None:
     words.add_argument(
         "--negative-prompt", action="append", metavar="TEXT", help="what not to draw; likewise"
     )
-    words.add_argument(
-        "--control-image",
-        action="append",
-        metavar="FILE",
-        type=os.path.abspath,
-        help="for a model with a ControlNet, as large as the sheet; given once for each ControlNet",
-    )
-    words.add_argument(
-        "--reference-image",
-        action="append",
-        metavar="FILE",
-        type=os.path.abspath,
-        help="what Flux.2 is to go by, of any size; may be given several times",
-    )
+    for option, text in (
+        ("--control-image", "for a model with a ControlNet, as large as the sheet; once for each ControlNet"),
+        ("--reference-image", "what Flux.2 is to go by, of any size; may be given several times"),
+    ):
+        words.add_argument(option, action="append", metavar="FILE", type=os.path.abspath, help=text)
     words.add_argument("--cfg", type=float, help="guidance scale (default: the pipeline's)")
     words.add_argument(
         "--model", help="bundled (the default), a folder, a hub id like owner/name, or a .safetensors file"
