@@ -19,8 +19,8 @@ from PIL import Image
 
 from harness import Report, Way, compare, duration, machine, times
 from maskgrid import Grid, MaskGrid, canvas
-from maskgrid.cli.running import quiet
-from maskgrid.models import BUNDLED, demo
+from maskgrid.cli.run_and_save import quiet
+from maskgrid.load_pipeline import BUNDLED, demo
 
 DOCS = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 MARKER = "figures of bench_pipeline.py"

@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "sampling"))
 from solving import drive, gaussian_denoiser, gaussian_std
 
 from maskgrid.sampling import NoiseTable
-from maskgrid.sampling.run import Run
 from maskgrid.sampling.samplers import SAMPLERS
+from maskgrid.sampling.samplers.walk import Run
 
 TARGET = Path(__file__).parents[1] / "docs" / "images" / "convergence.png"
 STEPS = (6, 8, 12, 16, 24, 32, 48, 64, 96, 128)

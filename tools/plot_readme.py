@@ -14,8 +14,8 @@ import matplotlib as mpl
 import numpy as np
 
 from maskgrid import MaskGrid
-from maskgrid.models import BUNDLED, demo
-from maskgrid.output import write_picture
+from maskgrid.load_pipeline import BUNDLED, demo
+from maskgrid.result.folder import write_picture
 from maskgrid.sampling import Progress
 
 mpl.use("Agg")

@@ -27,7 +27,7 @@ from diffusers import (
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from maskgrid import ForkPlan, Forks, Grid, MaskGrid
-from maskgrid.sampling.forks import ForkControls, fork_job
+from maskgrid.sampling.sample_forks import ForkControls, fork_job
 
 TOKENS = 77
 Made = TypeVar("Made")

@@ -24,17 +24,17 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from maskgrid.forks import Forks
     from maskgrid.geometry import Fork, ForkPlan, canvas, masks
-    from maskgrid.hosts.diffusers.check import check
-    from maskgrid.pipeline import MaskGrid
+    from maskgrid.hosts.diffusers.self_test import check
+    from maskgrid.mask_grid import MaskGrid
+    from maskgrid.result.forks import Forks
 
 # These bring numpy, Pillow or torch along, so they are imported when they are first asked for.
 _LAZY = {
     "Fork": "maskgrid.geometry",
     "ForkPlan": "maskgrid.geometry",
-    "Forks": "maskgrid.forks",
-    "MaskGrid": "maskgrid.pipeline",
+    "Forks": "maskgrid.result.forks",
+    "MaskGrid": "maskgrid.mask_grid",
     "canvas": "maskgrid.geometry",
     "check": "maskgrid.hosts.diffusers",
     "masks": "maskgrid.geometry",

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from maskgrid.errors import InvalidTypeError, InvalidValueError
-from maskgrid.hosts.diffusers.host import TEXTS
-from maskgrid.images import continued, read_image, to_pil
+from maskgrid.hosts.diffusers.pipeline_host import TEXTS
+from maskgrid.pictures.images import continued, read_image, to_pil
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,7 +8,7 @@ import tiny
 import torch
 
 import maskgrid
-from maskgrid.pipeline import MaskGrid
+from maskgrid.mask_grid import MaskGrid
 
 ROWS, COLUMNS, CELL = 2, 3, 16
 

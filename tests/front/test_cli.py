@@ -15,9 +15,10 @@ import pytest
 import torch
 from PIL import Image
 
-from maskgrid import Forks, models
+from maskgrid import Forks
+from maskgrid import load_pipeline as models
 from maskgrid.cli import main
-from maskgrid.cli.progress import Meter, Reporter
+from maskgrid.cli.progress_line import Meter, Reporter
 from maskgrid.sampling import Progress
 
 COMMANDS = ("demo", "sample", "plan", "mask", "merge", "check", "bench")
@@ -51,7 +52,7 @@ def pixels(path) -> np.ndarray:
 
 def test_help_and_version_bring_nothing_heavy():
     code = (
-        "import sys; from maskgrid.cli.arguments import make_parser; make_parser().format_help()\n"
+        "import sys; from maskgrid.cli.parser import make_parser; make_parser().format_help()\n"
         "print(*[m for m in ('torch', 'diffusers', 'PIL', 'scipy') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -330,7 +331,7 @@ def test_the_report_names_steps_forks_and_times(capsys):
 
 def test_pictures_are_counted_while_they_are_decoded(monkeypatch):
     now, stream = [0.0], io.StringIO()
-    monkeypatch.setattr("maskgrid.cli.progress.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("maskgrid.cli.progress_line.time.monotonic", lambda: now[0])
     report = Reporter({"mode": "sample"}, stream=stream)
     now[0] = 10
     report(progress(3, (0,), together=True))

@@ -7,8 +7,8 @@ from PIL import Image
 
 from maskgrid import Grid
 from maskgrid.errors import InvalidTypeError, InvalidValueError, MaskGridError
-from maskgrid.images import read_image, read_stencil, to_pil
-from maskgrid.stencils import fit_stencil, prepare_stencil, shown, stencil_picture
+from maskgrid.pictures.images import read_image, read_stencil, to_pil
+from maskgrid.pictures.stencils import fit_stencil, prepare_stencil, shown, stencil_picture
 
 
 def test_all_ways_to_hold_an_image_give_its_pixels(sheet, tmp_path):

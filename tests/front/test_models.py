@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from maskgrid import MaskGridError
 from maskgrid.cli import main
-from maskgrid.models import load_pipeline
+from maskgrid.load_pipeline import load_pipeline
 
 V1 = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 PARTS = ("unet", "vae", "text_encoder")

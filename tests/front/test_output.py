@@ -8,7 +8,7 @@ from PIL import Image
 
 from maskgrid import Forks
 from maskgrid.errors import InvalidTypeError, MaskGridError, OutputExistsError
-from maskgrid.output import read_manifest, write_folder, write_picture
+from maskgrid.result.folder import read_manifest, write_folder, write_picture
 
 
 def names(folder) -> list[str]:

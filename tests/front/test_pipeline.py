@@ -7,7 +7,7 @@ from PIL import Image
 
 import maskgrid
 from maskgrid.errors import CancelledError, InvalidTypeError, InvalidValueError, MaskGridError, RunInterrupted
-from maskgrid.pipeline import MaskGrid, repeat
+from maskgrid.mask_grid import MaskGrid, repeat
 
 STEPS = {"steps": 2, "seed": 3}
 

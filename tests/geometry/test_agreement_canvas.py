@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from maskgrid import Grid, Rect
 from maskgrid import canvas as native
-from maskgrid.geometry.twin import canvas as twin
+from maskgrid.geometry.on_device import canvas as twin
 from strategies import PASTE_DTYPES, array_of, dtype_name, grids, images, same_bits, soft_masks, tensor_of
 
 AXES = st.sampled_from(["plain", "first", "last"])

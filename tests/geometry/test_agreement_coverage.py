@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from maskgrid import ForkPlan, Grid
-from maskgrid.geometry import coverage as native
-from maskgrid.geometry.twin import coverage as twin
+from maskgrid.geometry import latent_coverage as native
+from maskgrid.geometry.on_device import latent_coverage as twin
 from strategies import (
     COVERAGES,
     MASK_DTYPES,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from maskgrid import Grid, Rect, Size
 from maskgrid._native import Plan
 from maskgrid.errors import InvalidValueError
-from maskgrid.geometry.twin.grid import PlainGrid, fitting_cell, windows
+from maskgrid.geometry.on_device.plain_grid import PlainGrid, fitting_cell, windows
 from strategies import grids, strides
 
 SPACE = st.integers(0, 5)

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from maskgrid import ForkPlan, Grid, canvas, masks
-from maskgrid.geometry import coverage as latent
-from maskgrid.geometry.twin import canvas as twin_canvas
-from maskgrid.geometry.twin import coverage as twin_coverage
-from maskgrid.geometry.twin import masks as twin_masks
+from maskgrid.geometry import latent_coverage as latent
+from maskgrid.geometry.on_device import canvas as twin_canvas
+from maskgrid.geometry.on_device import latent_coverage as twin_coverage
+from maskgrid.geometry.on_device import pixel_masks as twin_masks
 from strategies import COVERAGES, as_dtype, same_bits, tensor_of
 
 GRID = Grid(5, 7, cell=(131, 97), gap=(3, 0), margin=(1, 2), stride=8)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from maskgrid import masks as native
-from maskgrid.geometry.twin import masks as twin
+from maskgrid.geometry.on_device import pixel_masks as twin
 from strategies import (
     LENGTHS,
     LEVELS,

@@ -11,9 +11,9 @@ import torch
 
 from maskgrid import ForkPlan, Grid, MaskGridError, Rect, Size, canvas, masks
 from maskgrid.errors import InvalidBufferError, InvalidTypeError, InvalidValueError
-from maskgrid.geometry.twin import canvas as twin_canvas
-from maskgrid.geometry.twin import coverage as twin_coverage
-from maskgrid.geometry.twin import masks as twin_masks
+from maskgrid.geometry.on_device import canvas as twin_canvas
+from maskgrid.geometry.on_device import latent_coverage as twin_coverage
+from maskgrid.geometry.on_device import pixel_masks as twin_masks
 
 if TYPE_CHECKING:
     from collections.abc import Callable

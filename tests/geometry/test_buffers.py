@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from maskgrid import Grid, MaskGridError, masks
 from maskgrid.errors import InvalidBufferError, InvalidTypeError, InvalidValueError
-from maskgrid.geometry import coverage
+from maskgrid.geometry import latent_coverage as coverage
 
 DTYPES = ["bool", "uint8", "float16", "bfloat16", "float32", "float64"]
 PLAIN = [dtype for dtype in DTYPES if dtype != "bfloat16"]

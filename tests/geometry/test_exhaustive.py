@@ -10,8 +10,8 @@ import pytest
 
 from maskgrid import ForkPlan, Grid, canvas
 from maskgrid._native import Plan
-from maskgrid.geometry import coverage as latent
-from maskgrid.geometry.twin.grid import PlainGrid, windows
+from maskgrid.geometry import latent_coverage as latent
+from maskgrid.geometry.on_device.plain_grid import PlainGrid, windows
 from strategies import COVERAGES
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import pytest
 import maskgrid
 from maskgrid import Grid, masks
 from maskgrid.errors import InvalidTypeError, InvalidValueError
-from maskgrid.geometry import coverage
+from maskgrid.geometry import latent_coverage as coverage
 
 
 @pytest.fixture(autouse=True)
@@ -181,7 +181,7 @@ def test_no_size_starts_more_threads_than_were_asked_for() -> None:
     code = (
         "import os, numpy as np, maskgrid\n"
         "from maskgrid import masks\n"
-        "from maskgrid.geometry import coverage\n"
+        "from maskgrid.geometry import latent_coverage as coverage\n"
         "threads = lambda: len(os.listdir('/proc/self/task'))\n"
         "maskgrid.set_num_threads(1)\n"
         "before = threads()\n"

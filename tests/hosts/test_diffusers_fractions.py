@@ -11,7 +11,7 @@ from forking_hosts import fork_latents, relative
 from torch import Tensor
 
 from maskgrid.hosts.diffusers import DiffusersHost
-from maskgrid.sampling.forks import continue_job
+from maskgrid.sampling.sample_forks import continue_job
 
 pytestmark = [pytest.mark.filterwarnings(warning) for warning in QUIET]
 

@@ -15,7 +15,7 @@ from forking_hosts import fork_latents
 
 from maskgrid.errors import CancelledError, DenoiserError, InvalidTypeError, MaskGridError, RunInterrupted
 from maskgrid.hosts.diffusers import DiffusersHost
-from maskgrid.hosts.diffusers.layouts import supported_families
+from maskgrid.hosts.diffusers.families import supported_families
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

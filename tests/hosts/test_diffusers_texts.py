@@ -15,7 +15,7 @@ from transformers import CLIPTextModelWithProjection
 from maskgrid import MaskGrid
 from maskgrid.errors import InvalidValueError
 from maskgrid.hosts.diffusers import DiffusersHost, check
-from maskgrid.models import load_pipeline
+from maskgrid.load_pipeline import load_pipeline
 from texts import letters_tokenizer, text_model
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from maskgrid import ForkPlan, Grid
-from maskgrid.hosts.callable import GuidedNetwork
+from maskgrid.hosts.guided_network import GuidedNetwork
 from maskgrid.sampling import NoiseTable, sample_forks
 from maskgrid.sampling.samplers import SAMPLERS
 

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from maskgrid.sampling.noise import step_noise
-from maskgrid.sampling.run import Memory, Run, Sampler, Steps
+from maskgrid.sampling.noise_levels.noise_table import NoiseTable
 from maskgrid.sampling.samplers import SAMPLERS
-from maskgrid.sampling.tables import NoiseTable
+from maskgrid.sampling.samplers.noise import step_noise
+from maskgrid.sampling.samplers.walk import Memory, Run, Sampler, Steps
 
 Denoiser = Callable[[Tensor, Tensor], Tensor]
 

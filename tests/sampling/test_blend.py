@@ -9,9 +9,9 @@ from torch import Tensor
 
 from maskgrid.errors import InvalidTypeError, InvalidValueError
 from maskgrid.sampling import ForkMasks
-from maskgrid.sampling.blend import BLENDS, Blend
-from maskgrid.sampling.masks import as_fork_masks
-from maskgrid.sampling.patches import Patches, arrange
+from maskgrid.sampling.forking.blend import BLENDS, Blend
+from maskgrid.sampling.forking.fork_masks import as_fork_masks
+from maskgrid.sampling.forking.patches import Patches, arrange
 
 SIGMA = torch.tensor(1.7)
 

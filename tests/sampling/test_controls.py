@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from maskgrid.errors import InvalidTypeError, InvalidValueError
 from maskgrid.sampling import Controls, ForkControls, LatentFormat
-from maskgrid.sampling.schedules import make_sigmas
-from maskgrid.sampling.setup import seeds_of_forks
+from maskgrid.sampling.forking.setup import seeds_of_forks
+from maskgrid.sampling.noise_levels.schedules import make_sigmas
 
 WHOLE = make_sigmas("normal", SD, 8)
 

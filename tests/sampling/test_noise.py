@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maskgrid.errors import InvalidTypeError, InvalidValueError, MaskGridError
-from maskgrid.sampling.noise import (
+from maskgrid.sampling.samplers.noise import (
     BrownianNoise,
     ForkNoise,
     GaussianNoise,
@@ -166,7 +166,7 @@ def test_brownian_noise_says_that_it_needs_torchsde(monkeypatch: pytest.MonkeyPa
 
 def test_sampling_loads_no_model_library_and_nothing_it_may_not_need() -> None:
     code = (
-        "import sys, maskgrid.sampling.samplers, maskgrid.sampling.schedules;"
+        "import sys, maskgrid.sampling.samplers, maskgrid.sampling.noise_levels.schedules;"
         "print([m for m in ('diffusers', 'transformers', 'torchsde', 'scipy') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

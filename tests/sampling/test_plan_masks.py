@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from maskgrid.geometry import ForkPlan, Grid
 from maskgrid.sampling import sample_forks
-from maskgrid.sampling.masks import as_fork_masks
+from maskgrid.sampling.forking.fork_masks import as_fork_masks
 
 
 @settings(max_examples=30)

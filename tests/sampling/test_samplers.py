@@ -5,11 +5,11 @@ import torch
 from solving import crooked, drive, solve, walk
 
 from maskgrid.errors import InvalidValueError
-from maskgrid.sampling.noise import initial_noise, step_noise
-from maskgrid.sampling.run import Run
+from maskgrid.sampling.noise_levels.noise_table import NoiseTable
+from maskgrid.sampling.noise_levels.schedules import make_sigmas
 from maskgrid.sampling.samplers import NOT_YET, SAMPLERS, euler, get_sampler, sde
-from maskgrid.sampling.schedules import make_sigmas
-from maskgrid.sampling.tables import NoiseTable
+from maskgrid.sampling.samplers.noise import initial_noise, step_noise
+from maskgrid.sampling.samplers.walk import Run
 
 TABLES = {"epsilon": NoiseTable.stable_diffusion(), "flow": NoiseTable.flow(3.0)}
 VE, FLOW = TABLES["epsilon"], TABLES["flow"]

@@ -7,11 +7,11 @@ import torch
 from solving import crooked, gaussian_denoiser, gaussian_std, solve, walk
 
 from maskgrid.errors import MaskGridError
-from maskgrid.sampling.noise import NoNoise, initial_noise, step_noise
-from maskgrid.sampling.run import Run, Sampler
+from maskgrid.sampling.noise_levels.noise_table import NoiseTable
+from maskgrid.sampling.noise_levels.schedules import make_sigmas
 from maskgrid.sampling.samplers import SAMPLERS, dpmpp, euler, heun, res, sde
-from maskgrid.sampling.schedules import make_sigmas
-from maskgrid.sampling.tables import NoiseTable
+from maskgrid.sampling.samplers.noise import NoNoise, initial_noise, step_noise
+from maskgrid.sampling.samplers.walk import Run, Sampler
 
 TABLES = {"epsilon": NoiseTable.stable_diffusion(), "flow": NoiseTable.flow(3.0)}
 VE = TABLES["epsilon"]

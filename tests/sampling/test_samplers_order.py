@@ -12,9 +12,9 @@ import torch
 from solving import drive, gaussian_denoiser, gaussian_std, solve
 from torch import Tensor
 
-from maskgrid.sampling.run import Memory, Run, Sampler
+from maskgrid.sampling.noise_levels.noise_table import NoiseTable
 from maskgrid.sampling.samplers import SAMPLERS, dpmpp, euler, heun, multistep, res, sde, uni_pc
-from maskgrid.sampling.tables import NoiseTable
+from maskgrid.sampling.samplers.walk import Memory, Run, Sampler
 
 VE, FLOW = NoiseTable.stable_diffusion(), NoiseTable.flow()
 BEFORE, AFTER = 3, 3

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maskgrid.errors import InvalidTypeError, InvalidValueError, MaskGridError
-from maskgrid.sampling.schedules import SCHEDULES, check_sigmas, make_sigmas, schedule_sigmas
-from maskgrid.sampling.tables import FlowTable, NoiseTable
+from maskgrid.sampling.noise_levels.noise_table import FlowTable, NoiseTable
+from maskgrid.sampling.noise_levels.schedules import SCHEDULES, check_sigmas, make_sigmas, schedule_sigmas
 
 SD = NoiseTable.stable_diffusion()
 FLOW = NoiseTable.flow(3.0)

@@ -15,8 +15,8 @@ from safetensors.torch import save_file
 
 from maskgrid.errors import InvalidTypeError, InvalidValueError
 from maskgrid.sampling import ForkLatents, ForkMasks, NoiseTable, continue_forks, sample_forks
+from maskgrid.sampling.noise_levels.noise_table import DiscreteTable
 from maskgrid.sampling.samplers import SAMPLERS
-from maskgrid.sampling.tables import DiscreteTable
 
 FLOW = NoiseTable.flow(3.0)
 MASKS = cell_masks(2, 2, (9, 11))

@@ -8,8 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maskgrid.errors import InvalidValueError
-from maskgrid.sampling.betas import BETA_SCHEDULES, alphas_cumprod_of, make_betas, rescale_zero_terminal_snr
-from maskgrid.sampling.tables import DiscreteTable, FlowTable, NoiseTable
+from maskgrid.sampling.noise_levels.betas import (
+    BETA_SCHEDULES,
+    alphas_cumprod_of,
+    make_betas,
+    rescale_zero_terminal_snr,
+)
+from maskgrid.sampling.noise_levels.noise_table import DiscreteTable, FlowTable, NoiseTable
 
 diffusers = pytest.importorskip("diffusers")
 

@@ -11,7 +11,7 @@ import sys
 import traceback
 from typing import TYPE_CHECKING
 
-from maskgrid.cli.arguments import make_parser
+from maskgrid.cli.parser import make_parser
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

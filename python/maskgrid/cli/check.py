@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from maskgrid.cli.running import load
+from maskgrid.cli.run_and_save import load
 
 if TYPE_CHECKING:
     import argparse

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from maskgrid.cli.running import load, make_and_save
-from maskgrid.images import pillow, read_image, to_pil
-from maskgrid.models import BUNDLED, demo
-from maskgrid.output import check_folder_is_free
+from maskgrid.cli.run_and_save import load, make_and_save
+from maskgrid.load_pipeline import BUNDLED, demo
+from maskgrid.pictures.images import pillow, read_image, to_pil
+from maskgrid.result.folder import check_folder_is_free
 
 if TYPE_CHECKING:
     import argparse
 
     from PIL.Image import Image
 
-    from maskgrid.models import Demo
+    from maskgrid.load_pipeline import Demo
 
 __all__ = ["run"]
 

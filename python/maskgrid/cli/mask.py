@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maskgrid.cli.grids import grid_of
+from maskgrid.cli.grid_options import grid_of
 from maskgrid.errors import InvalidValueError
 
 if TYPE_CHECKING:
@@ -17,9 +17,9 @@ __all__ = ["run"]
 
 def run(options: argparse.Namespace) -> int:
     """Read a mask, prepare it, write it."""
-    from maskgrid.images import eight_bits, read_stencil, to_pil
-    from maskgrid.output import write_picture
-    from maskgrid.stencils import prepare_stencil
+    from maskgrid.pictures.images import eight_bits, read_stencil, to_pil
+    from maskgrid.pictures.stencils import prepare_stencil
+    from maskgrid.result.folder import write_picture
 
     mask = read_stencil(options.mask)
     if mask.ndim != 2:

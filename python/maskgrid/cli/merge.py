@@ -14,8 +14,8 @@ __all__ = ["run"]
 
 def run(options: argparse.Namespace) -> int:
     """Read saved forks, merge those that were picked, write the sheet."""
-    from maskgrid.forks import Forks
-    from maskgrid.output import write_picture
+    from maskgrid.result.folder import write_picture
+    from maskgrid.result.forks import Forks
 
     forks = Forks.load(options.folder[0])
     for folder in options.folder[1:]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from maskgrid.cli.grids import grid_of
+from maskgrid.cli.grid_options import grid_of
 from maskgrid.geometry import ForkPlan
 
 if TYPE_CHECKING:
@@ -19,10 +19,10 @@ _HEADINGS = ("fork", "cell", "row", "column", "pixels", "latent cells", "window"
 
 def run(options: argparse.Namespace) -> int:
     """Print the plan; draw it where `--out` says."""
-    from maskgrid.images import read_image, read_stencil
-    from maskgrid.output import write_picture
-    from maskgrid.plan_picture import plan_picture
-    from maskgrid.stencils import fit_stencil, shown
+    from maskgrid.pictures.images import read_image, read_stencil
+    from maskgrid.pictures.plan_picture import plan_picture
+    from maskgrid.pictures.stencils import fit_stencil, shown
+    from maskgrid.result.folder import write_picture
 
     pixels = read_image(options.image)
     grid = grid_of(options, pixels.shape[:2], stride=options.stride)

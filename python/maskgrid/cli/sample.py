@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from maskgrid.cli.running import load, make_and_save
+from maskgrid.cli.run_and_save import load, make_and_save
 from maskgrid.errors import MaskGridError
 from maskgrid.geometry import Grid
-from maskgrid.output import check_folder_is_free
+from maskgrid.result.folder import check_folder_is_free
 
 if TYPE_CHECKING:
     import argparse
@@ -38,8 +38,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _again(options: argparse.Namespace, settings: dict[str, Any]) -> int:
-    from maskgrid.output import read_manifest
-    from maskgrid.records import recorded_run
+    from maskgrid.result.folder import read_manifest
+    from maskgrid.result.manifest import recorded_run
 
     source = read_manifest(options.manifest).get("settings", {}).get("pipeline") or {}
     model = options.model or source.get("model")
@@ -61,9 +61,9 @@ def _make(
 
 def _check(settings: dict[str, Any]) -> None:
     """Complain of what no model could do, before one is loaded, which can take minutes."""
-    from maskgrid.images import read_image, read_stencil
-    from maskgrid.sampling.forks import ForkControls
-    from maskgrid.stencils import fit_stencil
+    from maskgrid.pictures.images import read_image, read_stencil
+    from maskgrid.pictures.stencils import fit_stencil
+    from maskgrid.sampling.sample_forks import ForkControls
 
     shape = {name: settings[name] for name in ("gap", "margin") if name in settings}
     canvas = read_image(settings["image"]).shape[:2]

@@ -249,7 +249,7 @@ def paste(
 
 
 def _twin() -> ModuleType:
-    from maskgrid.geometry.twin import canvas
+    from maskgrid.geometry.on_device import canvas
 
     return canvas
 

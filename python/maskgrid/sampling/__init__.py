@@ -9,21 +9,21 @@ Whoever drives the network in another way takes `fork_job` and answers the reque
 """
 
 from maskgrid.sampling.controls import Controls, LatentFormat
-from maskgrid.sampling.forks import (
+from maskgrid.sampling.forking.fork_masks import ForkMasks
+from maskgrid.sampling.forking.fork_run import ForkJob, run_job
+from maskgrid.sampling.forking.request import Progress, Request, Responder
+from maskgrid.sampling.forking.stretch import Stretch
+from maskgrid.sampling.noise_levels.noise_table import NoiseTable
+from maskgrid.sampling.noise_levels.schedules import SCHEDULES
+from maskgrid.sampling.result.fork_latents import ForkLatents
+from maskgrid.sampling.sample_forks import (
     ForkControls,
     continue_forks,
     continue_job,
     fork_job,
     sample_forks,
 )
-from maskgrid.sampling.jobs import ForkJob, run_job
-from maskgrid.sampling.masks import ForkMasks
-from maskgrid.sampling.requests import Progress, Request, Responder
 from maskgrid.sampling.samplers import SAMPLERS
-from maskgrid.sampling.schedules import SCHEDULES
-from maskgrid.sampling.state import ForkLatents
-from maskgrid.sampling.stretch import Stretch
-from maskgrid.sampling.tables import NoiseTable
 
 __all__ = [
     "SAMPLERS",

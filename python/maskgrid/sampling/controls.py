@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from maskgrid.errors import InvalidTypeError, InvalidValueError
-from maskgrid.sampling.noise import check_seed
+from maskgrid.sampling.noise_levels.noise_table import NoiseTable
+from maskgrid.sampling.noise_levels.schedules import check_schedule, make_sigmas
 from maskgrid.sampling.samplers import get_sampler
-from maskgrid.sampling.schedules import check_schedule, make_sigmas
-from maskgrid.sampling.tables import NoiseTable
+from maskgrid.sampling.samplers.noise import check_seed
 
 __all__ = ["Controls", "LatentFormat", "Span", "check_count", "check_number"]
 

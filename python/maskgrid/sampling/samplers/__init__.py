@@ -1,16 +1,16 @@
 """Samplers: the solvers, by ComfyUI's names.
 
 sampler = get_sampler("dpmpp_2m")
-steps = sampler.solve(x, run)              # a generator, see maskgrid.sampling.run
+steps = sampler.solve(x, run)              # a generator, see maskgrid.sampling.samplers.walk
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from maskgrid.sampling.names import unknown_name
-from maskgrid.sampling.noise import NoiseKind
-from maskgrid.sampling.run import Sampler
+from maskgrid.sampling.argument_checks import unknown_name
 from maskgrid.sampling.samplers import dpmpp, euler, heun, multistep, res, sde, uni_pc
+from maskgrid.sampling.samplers.noise import NoiseKind
+from maskgrid.sampling.samplers.walk import Sampler
 
 __all__ = ["NOT_YET", "SAMPLERS", "SamplerInfo", "get_sampler"]
 

@@ -8,8 +8,8 @@ an integral over denoised weighted by exp(lambda); where denoised is constant ov
 import torch
 from torch import Tensor
 
-from maskgrid.sampling.run import Run, Steps
 from maskgrid.sampling.samplers.steps import ancestral_split, move
+from maskgrid.sampling.samplers.walk import Run, Steps
 
 __all__ = ["dpmpp_2m", "dpmpp_2s_ancestral"]
 

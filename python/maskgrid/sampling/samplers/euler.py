@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from maskgrid.sampling.run import Run, Steps
 from maskgrid.sampling.samplers.steps import ancestral_split, move
+from maskgrid.sampling.samplers.walk import Run, Steps
 
 __all__ = ["ddpm", "euler", "euler_ancestral", "lcm"]
 

@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from maskgrid.sampling.run import Run, Steps
 from maskgrid.sampling.samplers.steps import ancestral_split, derivative, move
+from maskgrid.sampling.samplers.walk import Run, Steps
 
 __all__ = ["dpm_2", "dpm_2_ancestral", "heun", "heunpp2"]
 

@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from maskgrid.sampling.run import Run, Steps
 from maskgrid.sampling.samplers.steps import derivative, move
+from maskgrid.sampling.samplers.walk import Run, Steps
 
 __all__ = ["deis", "ipndm", "ipndm_v", "lms"]
 

@@ -12,8 +12,8 @@ length h > 0 in lambda with noise share eta, where denoised is constant, is
 import torch
 from torch import Tensor
 
-from maskgrid.sampling.run import Run, Steps
 from maskgrid.sampling.samplers.steps import ancestral_levels
+from maskgrid.sampling.samplers.walk import Run, Steps
 
 __all__ = ["dpmpp_2m_sde", "dpmpp_2m_sde_heun", "dpmpp_3m_sde", "dpmpp_sde", "er_sde"]
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from maskgrid.sampling.run import Run
+from maskgrid.sampling.samplers.walk import Run
 
 __all__ = ["ancestral_levels", "ancestral_split", "derivative", "move"]
 

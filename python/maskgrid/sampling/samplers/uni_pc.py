@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from maskgrid.sampling.run import Run, Steps
+from maskgrid.sampling.samplers.walk import Run, Steps
 
 __all__ = ["LAST_SIGMA", "uni_pc", "uni_pc_bh2"]
 

@@ -1,0 +1,95 @@
+"""What `sample` and `demo` share: run with a report, save what is finished, say where it is."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import argparse
+
+    from maskgrid.cli.progress_line import Reporter
+    from maskgrid.mask_grid import MaskGrid
+    from maskgrid.result.forks import Forks
+    from maskgrid.sampling import Progress
+
+__all__ = ["load", "make_and_save", "quiet"]
+
+
+def quiet() -> None:
+    """Keep the libraries' notes and bars off the terminal."""
+    warnings.simplefilter("ignore")
+    import diffusers.utils.logging
+    import transformers.utils.logging
+
+    for library in (diffusers.utils.logging, transformers.utils.logging):
+        library.set_verbosity_error()
+        library.disable_progress_bar()
+    logging.getLogger("torch").setLevel(logging.ERROR)
+
+
+def load(model: str, device: str | None, dtype: str | None) -> MaskGrid:
+    """A `MaskGrid` for a model by name."""
+    from maskgrid.load_pipeline import BUNDLED, bundled_folder
+
+    if model == BUNDLED:
+        # Says so before torch is imported.
+        bundled_folder()
+    print(f"loading {model}", file=sys.stderr)
+    from maskgrid.mask_grid import MaskGrid
+
+    with contextlib.suppress(ImportError):
+        quiet()
+    return MaskGrid.load(model, device=device, dtype=dtype)
+
+
+def make_and_save(options: argparse.Namespace, maker: MaskGrid, settings: dict[str, Any]) -> int:
+    """Make forks and save them; of a run that ends early, what was finished.
+
+    Returns:
+        The exit code: 0, or 130 after Ctrl-C.
+
+    Raises:
+        MaskGridError: What went wrong, after what was finished is saved.
+    """
+    from maskgrid.errors import CancelledError, DenoiserError, RunInterrupted
+
+    start = time.monotonic()
+    report = _reporter(options, maker, settings)
+    try:
+        forks = maker(callback=report, decode_callback=report.decoded, **settings)
+    except (RunInterrupted, CancelledError, DenoiserError) as stop:
+        report.close()
+        saved = _save(options, stop.result)
+        if not isinstance(stop, RunInterrupted):
+            raise
+        print(f"maskgrid: interrupted; {saved}", file=sys.stderr)
+        return 130
+    report.close()
+    print(f"{_save(options, forks)} in {time.monotonic() - start:.1f} s")
+    return 0
+
+
+def _reporter(options: argparse.Namespace, maker: MaskGrid, settings: dict[str, Any]) -> Reporter:
+    """The callback of a run; with `--preview` it writes preview.png beside the output folder."""
+    from maskgrid.cli.progress_line import Reporter
+    from maskgrid.result.folder import write_picture
+
+    target = Path(options.out).parent / "preview.png"
+
+    def preview(progress: Progress) -> None:
+        write_picture(maker.preview(progress), target, force=True)
+
+    return Reporter(settings, preview=preview if options.preview else None)
+
+
+def _save(options: argparse.Namespace, forks: Forks | None) -> str:
+    if forks is None or not len(forks):
+        return "no fork was finished, nothing was written"
+    folder = forks.save(options.out, force=options.force)
+    return f"{len(forks)} fork{'s' * (len(forks) != 1)} in {folder}, side by side in {folder / 'contact.png'}"

@@ -1,0 +1,109 @@
+"""Latent coverage: how pixel masks become latent masks. `ForkPlan` stands on this.
+
+Masks are given as in `maskgrid.masks` and raise the same errors. Latent cell (i, j) takes from its block of
+stride x stride pixels "center" (the mean of the central 2 x 2), "nearest" (the first), "area" (the mean),
+"max" or "min"; pixels outside of the mask's own cell, and of the canvas, are 0.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from maskgrid import _native
+from maskgrid.geometry import arrays
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import ModuleType
+
+    from maskgrid.geometry.grid import Grid
+
+__all__ = ["cell_masks", "scatter", "sheet_mask"]
+
+
+def cell_masks(
+    mask: Any, grid: Grid, *, coverage: str = "center", out: Any = None
+) -> tuple[Any, _native.Layout, list[bool]]:
+    """The distinct latent masks of single cells, each as it looks when the rest of the sheet is zero.
+
+    Args:
+        mask: The stencil: one mask for all cells or one per cell, each of the cell's size.
+        grid: Where the cells lie.
+        coverage: "center", "nearest", "area", "max" or "min".
+        out: Where to write the masks, float32; default a new array.
+
+    Returns:
+        The masks (count, h, w) float32, zero at the end where a cell needs less than the largest; which of
+        them each cell has; and for each mask given whether it has a pixel above zero.
+
+    Raises:
+        InvalidValueError: Another size or count of masks, an unknown coverage; and as for `maskgrid.masks`.
+        InvalidTypeError: As for `maskgrid.masks`.
+        InvalidBufferError: Likewise.
+    """
+    shape = arrays.shape_of(mask, "the mask")
+    # What is no mask is refused further on, with its shape.
+    layout = _native.Layout(grid, shape[0] if len(shape) in (3, 4) else 1)
+    if arrays.on_device(mask):
+        masks, occupied = _twin().cell_masks(mask, grid, coverage=coverage, out=out)
+        return masks, layout, occupied
+    if out is None:
+        out = arrays.new(mask, (layout.count, layout.height, layout.width), "float32")
+    return out, layout, _native.cell_masks(grid, arrays.readable(mask), coverage, arrays.writable(out))
+
+
+def scatter(masks: Any, layout: _native.Layout, grid: Grid, cells: Sequence[int], *, out: Any = None) -> Any:
+    """Dense latent masks: zeros, and for each of these cells its mask at its place.
+
+    Args:
+        masks: What `cell_masks` returned.
+        layout: Which of them each cell has.
+        grid: Where the cells lie.
+        cells: Numbers of n cells.
+        out: Where to write the result, of any mask dtype; default a new array of the masks' kind.
+
+    Returns:
+        (n, 1, h, w), h x w the grid's latent size; float32 without `out`.
+
+    Raises:
+        InvalidValueError: A cell that does not exist, an `out` or masks of another shape.
+        InvalidTypeError: An `out` of a dtype that no mask has.
+        InvalidBufferError: An `out` that is read-only, on another device, or overlaps the masks.
+    """
+    if arrays.on_device(masks):
+        return _twin().scatter(masks, layout, grid, cells, out=out)
+    if out is None:
+        out = arrays.new(masks, (len(cells), 1, *grid.latent_size), "float32")
+    _native.scatter(layout, arrays.readable(masks), cells, arrays.writable(out))
+    return out
+
+
+def sheet_mask(mask: Any, grid: Grid, *, coverage: str = "center", out: Any = None) -> Any:
+    """The latent mask of the sheet whose cells all hold their mask; blocks that cells share are read as one.
+
+    Args:
+        mask: The stencil: one mask for all cells or one per cell, each of the cell's size.
+        grid: Where the cells lie.
+        coverage: "center", "nearest", "area", "max" or "min".
+        out: Where to write the result, of any mask dtype; default a new array.
+
+    Returns:
+        (h, w), the grid's latent size; float32 without `out`.
+
+    Raises:
+        InvalidValueError: Another size or count of masks, an unknown coverage; and as for `maskgrid.masks`.
+        InvalidTypeError: As for `maskgrid.masks`.
+        InvalidBufferError: Likewise.
+    """
+    if arrays.on_device(mask):
+        return _twin().sheet_mask(mask, grid, coverage=coverage, out=out)
+    if out is None:
+        out = arrays.new(mask, tuple(grid.latent_size), "float32")
+    _native.sheet_mask(grid, arrays.readable(mask), coverage, arrays.writable(out))
+    return out
+
+
+def _twin() -> ModuleType:
+    from maskgrid.geometry.on_device import latent_coverage
+
+    return latent_coverage

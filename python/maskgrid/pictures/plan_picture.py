@@ -1,0 +1,88 @@
+"""A plan drawn over its sheet: cells, stencil, windows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from maskgrid.pictures.contact_sheet import contact_sheet, panel_corner, panel_scale, tinted
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+    from maskgrid.geometry import ForkPlan, Grid, Rect
+
+__all__ = ["plan_picture"]
+
+_CELL, _WINDOW, _KEPT = (32, 33, 36), (25, 103, 210), (128, 130, 134)
+
+
+def plan_picture(pixels: NDArray[np.uint8], plan: ForkPlan, grid: Grid, alpha: NDArray[np.float32]) -> Image:
+    """The sheet with the stencil over it, and the noise masks with the windows that the network reads.
+
+    Args:
+        pixels: (H, W, 3 or 4) uint8, the sheet.
+        plan: The forks; its grid's canvas may be larger than the sheet, rounded up for the network.
+        grid: Where the cells lie in the sheet.
+        alpha: (1 or N, h, w) float32, how much of a new cell will show.
+
+    Returns:
+        An RGB picture of two panels.
+    """
+    shown = np.zeros(tuple(grid.canvas), np.float32)
+    for fork in plan:
+        shown[grid.cell_rect(fork.cell).slices] = alpha[fork.cell if len(alpha) > 1 else 0]
+    stencil = tinted(pixels, shown)
+    size, window = plan.grid.latent_size, plan.window_size
+    # Latent cells as blocks of pixels, so that it shows what the network can tell apart.
+    blocks = np.kron(plan.sheet_mask()[0, 0], np.ones((grid.stride, grid.stride), np.float32))
+    latent = tinted(np.full_like(pixels[..., :3], 255), _fitted(blocks, shown.shape))
+    title = f"noise masks, {size.height} x {size.width} latent cells"
+    footer = (
+        f"{len(plan)} forks, stride {grid.stride}, coverage {plan.coverage}, "
+        f"windows of {window.height} x {window.width} latent cells (blue)"
+    )
+    picture = contact_sheet([("stencil", stencil), (title, latent)], grid, footer=footer)
+    _outline(picture, plan, grid)
+    return picture
+
+
+def _fitted(blocks: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Cut or continued with 0 to the sheet's size."""
+    height, width = shape
+    below, right = max(height - blocks.shape[0], 0), max(width - blocks.shape[1], 0)
+    fitted: NDArray[np.float32] = np.pad(blocks, ((0, below), (0, right)))[:height, :width]
+    return fitted
+
+
+def _outline(picture: Any, plan: ForkPlan, grid: Grid) -> None:
+    """Cells in both panels, windows in the right one."""
+    from PIL import ImageDraw
+
+    draw, scale = ImageDraw.Draw(picture), panel_scale(grid)
+    for panel in range(2):
+        left, top = panel_corner(panel, grid)
+        forked = set(plan.cells)
+        for cell in range(len(grid)):
+            colour = _CELL if cell in forked else _KEPT
+            draw.rectangle(_box(grid.cell_rect(cell), scale, left, top), outline=colour)
+    left, top = panel_corner(1, grid)
+    height, width = (side * scale for side in grid.canvas)
+    for fork in plan:
+        x0, y0, x1, y1 = _box(fork.window, scale * grid.stride, left, top)
+        # Windows overlap where there is a halo; each a little smaller than the last, so that all can be seen.
+        inset = 2 + 2 * (fork.index % 3) * (plan.halo > 0 or plan.align > 1)
+        box = (x0 + inset, y0 + inset, min(x1, left + width) - inset, min(y1, top + height) - inset)
+        if box[0] < box[2] and box[1] < box[3]:
+            draw.rectangle(box, outline=_WINDOW, width=1)
+
+
+def _box(rect: Rect, scale: float, left: float, top: float) -> tuple[float, float, float, float]:
+    return (
+        left + rect.left * scale,
+        top + rect.top * scale,
+        left + rect.right * scale - 1,
+        top + rect.bottom * scale - 1,
+    )

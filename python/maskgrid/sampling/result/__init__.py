@@ -1,0 +1,1 @@
+"""The latents that come out of a run, and the file that holds them."""
