@@ -10,7 +10,7 @@ denoised latents; who runs the network, and how, is not its business:
 """
 
 import weakref
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -23,7 +23,7 @@ from maskgrid.sampling.forking.request import Callback, Progress, Request, check
 from maskgrid.sampling.forking.setup import Setup
 from maskgrid.sampling.samplers import get_sampler
 from maskgrid.sampling.samplers.noise import StepNoise
-from maskgrid.sampling.samplers.walk import Memory, Run, Steps
+from maskgrid.sampling.samplers.walk import Memory, Steps, Walk
 
 __all__ = ["Checkpoint", "Requests", "Stretch"]
 
@@ -52,10 +52,7 @@ class Checkpoint:
     def map(self, change: Callable[[Tensor], Tensor]) -> "Checkpoint":
         """With x and every tensor of the memory that is like x changed."""
         one: Callable[[Tensor], Tensor] = lambda t: change(t) if t.ndim == self.x.ndim else t  # noqa: E731
-        memory: Memory = {
-            key: [one(t) for t in kept] if isinstance(kept, list) else one(kept)
-            for key, kept in self.memory.items()
-        }
+        memory = {name: tuple(one(t) for t in kept) for name, kept in self.memory.items()}
         return replace(self, x=change(self.x), memory=memory)
 
     def parted(self, patches: Patches) -> "Checkpoint":
@@ -73,18 +70,14 @@ class Checkpoint:
         """One for the forks of all parts, which stand at the same step."""
         first = parts[0]
         memory: Memory = {}
-        for key, kept in first.memory.items():
-            if isinstance(kept, Tensor):
-                memory[key] = _joined([part.memory[key] for part in parts], first.x.ndim)
-            else:
-                columns = zip(*(part.memory[key] for part in parts), strict=True)
-                memory[key] = [_joined(column, first.x.ndim) for column in columns]
+        for name in first.memory:
+            columns = zip(*(part.memory[name] for part in parts), strict=True)
+            memory[name] = tuple(_joined(column, first.x.ndim) for column in columns)
         return replace(first, x=torch.cat([part.x for part in parts]), memory=memory)
 
 
-def _joined(parts: Sequence[Tensor | list[Tensor]], ndim: int) -> Tensor:
-    tensors = [part for part in parts if isinstance(part, Tensor)]
-    return torch.cat(tensors) if tensors[0].ndim == ndim else tensors[0]
+def _joined(parts: Sequence[Tensor], ndim: int) -> Tensor:
+    return torch.cat(list(parts)) if parts[0].ndim == ndim else parts[0]
 
 
 class Stretch:
@@ -144,38 +137,33 @@ class Stretch:
         """
         self._unread.clear()
         blend = self.setup.blend_of(self.forks, together=self.together)
-        run = self._run(_SheetNoise(self))
-        solver = get_sampler(self.setup.sampler).solve(self._first_x(), run)
-        x = yield from self._walk(solver, run, blend)
+        walk = self._walk(_SheetNoise(self))
+        solver = get_sampler(self.setup.sampler).solve(self._first_x(), walk)
+        x = yield from self._answered(solver, blend)
         self._raise_unread()
         self._memory = None
         rows = 1 if self.together else len(self.forks)
-        end = Checkpoint(self.stop, x, dict(run.memory), run.noise.position, self.together)
+        end = Checkpoint(self.stop, x, walk.memory, walk.noise.position, self.together)
         self.end = end.map(lambda t: t.expand(rows, *(-1,) * (t.ndim - 1)))
 
     def calls(self) -> list[tuple[int, Tensor]]:
         """The (step, sigma) of each request to come, found by walking with empty hands."""
-        run = self._run(_NoNoise())
-        run.memory = {
-            key: [torch.zeros(1) for _ in kept] if isinstance(kept, list) else torch.zeros(1)
-            for key, kept in run.memory.items()
-        }
-        solver = get_sampler(self.setup.sampler).solve(torch.zeros(1), run)
+        walk = self._walk(_NoNoise())
+        walk.memory = {name: (torch.zeros(1),) * len(kept) for name, kept in walk.memory.items()}
+        solver = get_sampler(self.setup.sampler).solve(torch.zeros(1), walk)
         found = []
         try:
-            _, sigma = next(solver)
+            _, sigma, step = next(solver)
             while True:
-                found.append((self.setup.first + run.at, sigma.float()))
-                _, sigma = solver.send(torch.zeros(1))
+                found.append((self.setup.first + step, sigma.float()))
+                _, sigma, step = solver.send(torch.zeros(1))
         except StopIteration:
             return found
 
-    def _run(self, noise: StepNoise) -> "_TrackedRun":
-        memory: Memory = {}
-        if self._start is not None:
-            kept = self._start.memory.items()
-            memory = {key: list(value) if isinstance(value, list) else value for key, value in kept}
-        return _TrackedRun(self.setup.sigmas, self.setup.table, noise, self.start, self.stop, memory)
+    def _walk(self, noise: StepNoise) -> Walk:
+        memory = None if self._start is None else self._start.memory
+        setup = self.setup
+        return Walk(setup.sigmas, setup.table, noise, start=self.start, stop=self.stop, memory=memory)
 
     def _first_x(self) -> Tensor:
         if self._start is not None:
@@ -184,16 +172,16 @@ class Stretch:
         x = self.setup.table.start(self.setup.image_latents, noise, self.setup.sigmas[0])
         return x if self.together else self.setup.patches(self.forks).cut(x)
 
-    def _walk(self, solver: Steps, run: "_TrackedRun", blend: Blend) -> Generator[Request, Tensor, Tensor]:
+    def _answered(self, solver: Steps, blend: Blend) -> Generator[Request, Tensor, Tensor]:
         """The solver's conversation with the masked blend in between; returns its x."""
         try:
-            x, sigma = next(solver)
+            x, sigma, step = next(solver)
             while True:
                 # Whole batches get no name here: they would be held until the network's next answer.
-                self._memory = blend.before(x, sigma, run.at, out=self._spare_memory())
-                blended = blend.after((yield from self._ask(self._memory, sigma.float(), run.at)), run.at)
-                self._report(blended, sigma.float(), run.at, blend)
-                x, sigma = solver.send(blended)
+                self._memory = blend.before(x, sigma, step, out=self._spare_memory())
+                blended = blend.after((yield from self._ask(self._memory, sigma.float(), step)), step)
+                self._report(blended, sigma.float(), step, blend)
+                x, sigma, step = solver.send(blended)
         except StopIteration as end:
             result: Tensor = end.value
             return result
@@ -256,17 +244,6 @@ class Stretch:
 
 def _not_finite(where: object) -> DenoiserError:
     return DenoiserError(f"the denoiser returned NaN or infinities at {where}; allowed: finite numbers")
-
-
-class _TrackedRun(Run):
-    """A run that knows which step its solver is at."""
-
-    at: int = 0
-
-    def steps(self, sigmas: Tensor | None = None) -> Iterator[tuple[int, Tensor, Tensor]]:
-        for step in super().steps(sigmas):
-            self.at = step[0]
-            yield step
 
 
 class _SheetNoise(StepNoise):

@@ -188,18 +188,13 @@ def _take_table(facts: _Facts, tensors: _Tensors) -> NoiseTable:
 
 def _put_checkpoint(checkpoint: Checkpoint, tensors: _Tensors) -> _Facts:
     tensors["x"] = checkpoint.x
-    lengths: dict[str, int | None] = {}
-    for key, kept in checkpoint.memory.items():
-        lengths[key] = len(kept) if isinstance(kept, list) else None
-        named = {
-            f"memory.{key}.{i}": each for i, each in enumerate(kept if isinstance(kept, list) else [kept])
-        }
-        tensors.update(named)
+    for name, kept in checkpoint.memory.items():
+        tensors.update({f"memory.{name}.{i}": each for i, each in enumerate(kept)})
     return {
         "step": checkpoint.step,
         "draws": checkpoint.draws,
         "together": checkpoint.together,
-        "memory": lengths,
+        "memory": {name: len(kept) for name, kept in checkpoint.memory.items()},
     }
 
 
@@ -212,10 +207,8 @@ def _take_checkpoint(facts: _Facts, tensors: Mapping[str, Tensor], device: torch
         return kept.to(device) if kept.ndim == x.ndim else kept
 
     memory: Memory = {
-        key: recalled(f"memory.{key}.0")
-        if length is None
-        else [recalled(f"memory.{key}.{i}") for i in range(length)]
-        for key, length in facts["memory"].items()
+        name: tuple(recalled(f"memory.{name}.{i}") for i in range(length))
+        for name, length in facts["memory"].items()
     }
     return Checkpoint(facts["step"], x, memory, facts["draws"], facts["together"])
 
