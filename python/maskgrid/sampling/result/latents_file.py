@@ -207,7 +207,8 @@ def _take_checkpoint(facts: _Facts, tensors: Mapping[str, Tensor], device: torch
         return kept.to(device) if kept.ndim == x.ndim else kept
 
     memory: Memory = {
-        name: tuple(recalled(f"memory.{name}.{i}") for i in range(length))
+        # Files of version 0.1 have no length where a single tensor was kept.
+        name: tuple(recalled(f"memory.{name}.{i}") for i in range(1 if length is None else length))
         for name, length in facts["memory"].items()
     }
     return Checkpoint(facts["step"], x, memory, facts["draws"], facts["together"])
