@@ -264,6 +264,17 @@ def test_half_log_snr_and_its_inverse(table: NoiseTable, share: float) -> None:
     torch.testing.assert_close(table.sigma_of_half_log_snr(half_log_snr), sigma, rtol=1e-9, atol=0)
 
 
+def test_lambda_and_sigma_do_not_depend_on_the_cpus_arithmetic() -> None:
+    """A Brownian path that is asked a last bit off gives other noise, so all of them are rounded right."""
+    table = NoiseTable.stable_diffusion()
+    for log_sigma in torch.linspace(-3.5, 2.7, 2000):
+        sigma = torch.tensor(math.exp(float(log_sigma)))
+        assert float(table.half_log_snr(sigma)) == float(torch.tensor(-math.log(float(sigma)))), float(sigma)
+        assert table.sigma_of_half_log_snr(-log_sigma) == sigma, float(log_sigma)
+    for time in range(1000):
+        assert float(table.sigma(time)) == pytest.approx(float(table.sigmas[time]), rel=2e-7), time
+
+
 @given(sigma=st.floats(0.0, 0.99))
 @settings(deadline=None)
 @each_table

@@ -199,7 +199,8 @@ class DiscreteTable(NoiseTable):
         """Interpolated in log sigma between the table's entries; times outside [0, n - 1] are clamped."""
         t = torch.as_tensor(timestep, dtype=torch.float32, device="cpu").clamp(0, len(self.sigmas) - 1)
         low, high, share = t.floor().long(), t.ceil().long(), t.frac()
-        return ((1 - share) * self._log_sigmas[low] + share * self._log_sigmas[high]).exp()
+        log_sigma = (1 - share) * self._log_sigmas[low] + share * self._log_sigmas[high]
+        return log_sigma.double().exp().float()
 
     def sigma_at(self, share: float) -> Tensor:
         """The sigma of training time (1 - share) * (n - 1); zero at 1."""
@@ -241,12 +242,13 @@ class DiscreteTable(NoiseTable):
         return torch.ones_like(sigma)
 
     def half_log_snr(self, sigma: Tensor) -> Tensor:
-        """-log(sigma)."""
-        return sigma.log().neg()
+        """-log(sigma), rounded as it should be."""
+        # In float32 the last bit depends on the CPU, and a Brownian path that is asked there shows it.
+        return sigma.double().log().neg().to(sigma.dtype)
 
     def sigma_of_half_log_snr(self, half_log_snr: Tensor) -> Tensor:
-        """exp(-half_log_snr)."""
-        return half_log_snr.neg().exp()
+        """exp(-half_log_snr), rounded as it should be."""
+        return half_log_snr.double().neg().exp().to(half_log_snr.dtype)
 
 
 class FlowTable(NoiseTable):
