@@ -16,19 +16,26 @@ from maskgrid.sampling.samplers import SAMPLERS
 
 __all__ = ["Case", "cases", "expected", "relative_error", "rerun"]
 
-FOLDER = Path(__file__).parents[1] / "data" / "parity"
+DATA = Path(__file__).parents[1] / "data"
+FOLDERS = (DATA / "parity", DATA / "parity_more")
 # Where the original does what maskgrid does only when asked: a noisy cell in clean surroundings; the cell of
 # the first batch item only; cells off their masks, where the stride does not divide their size in pixels. And
 # samplers that stop just above sigma 0 leave noise outside the masks.
-DEFECTS = ("end_leftover", "batch2", "cell20")
+DEFECTS = ("end_leftover", "batch2", "cell20", "karras.part")
 
 
 @dataclass(frozen=True)
 class Case:
-    """One run of the original node; `inputs` are the node's own."""
+    """One run of the original node; `inputs` are the node's own, `folder` has its tensors."""
 
     name: str
     inputs: dict[str, Any]
+    folder: Path
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """What the inputs name, and the conditioning `cond` and `uncond`."""
+        return _tensors(self.folder)
 
     @property
     def sampler(self) -> str:
@@ -49,36 +56,41 @@ class Case:
 @cache
 def cases() -> tuple[Case, ...]:
     """Every run whose sampler maskgrid has."""
-    loaded = json.loads((FOLDER / "cases.json").read_text())
-    return tuple(Case(each["name"], each) for each in loaded if each["sampler_name"] in SAMPLERS)
+    return tuple(
+        Case(each["name"], each, folder)
+        for folder in FOLDERS
+        for each in json.loads((folder / "cases.json").read_text())
+        if each["sampler_name"] in SAMPLERS
+    )
 
 
 @cache
-def _tensors() -> dict[str, Tensor]:
-    return load_file(FOLDER / "tensors.safetensors")
+def _tensors(folder: Path) -> dict[str, Tensor]:
+    return load_file(folder / "tensors.safetensors")
 
 
 @cache
-def _network(prediction: str, cfg: float) -> GuidedNetwork:
+def _network(prediction: str, cfg: float, folder: Path) -> GuidedNetwork:
     from diffusers import UNet2DConditionModel
 
-    unet = UNet2DConditionModel.from_pretrained(FOLDER / "unet", low_cpu_mem_usage=False).eval()
+    unet = UNet2DConditionModel.from_pretrained(FOLDERS[0] / "unet", low_cpu_mem_usage=False).eval()
     table = NoiseTable.flow(3.0) if prediction == "flow" else NoiseTable.stable_diffusion(prediction)  # type: ignore[arg-type]
-    return GuidedNetwork(unet, table, _tensors()["cond"], _tensors()["uncond"], cfg=cfg)
+    tensors = _tensors(folder)
+    return GuidedNetwork(unet, table, tensors["cond"], tensors["uncond"], cfg=cfg)
 
 
 def expected(case: Case) -> Tensor:
     """(N * B, 4, h, w) what the original node returned."""
-    return _tensors()[case.inputs["output"]]
+    return case.tensors[case.inputs["output"]]
 
 
 def rerun(case: Case, *, micro_batch: int | None = None) -> Tensor:
     """(N * B, 4, h, w) what maskgrid returns for the same inputs."""
     node = case.inputs
-    network = _network(node["prediction_type"], node["cfg"])
+    network = _network(node["prediction_type"], node["cfg"], case.folder)
     forks = sample_forks(
         network,
-        _tensors()[node["latent"]],
+        case.tensors[node["latent"]],
         _plan(case),
         table=network.table,
         mode=node["mode"],
@@ -109,4 +121,4 @@ def _plan(case: Case) -> ForkPlan:
     """The plan of the node's own mask (1, H, W, 3)."""
     node = case.inputs
     grid = Grid(node["rows"], node["columns"], cell=node["cell_pixels"], stride=8)
-    return ForkPlan(grid, _tensors()[node["mask"]])
+    return ForkPlan(grid, case.tensors[node["mask"]])

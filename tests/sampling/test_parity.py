@@ -31,7 +31,7 @@ def test_one_at_a_time_is_reproduced_too(case: Case) -> None:
 def test_every_sampler_is_compared_on_both_kinds_of_models() -> None:
     for flow in (False, True):
         assert {case.sampler for case in cases() if case.is_flow == flow} == set(SAMPLERS)
-    assert len(cases()) == 134
+    assert len(cases()) == 146
 
 
 def test_the_comparison_can_fail() -> None:
