@@ -7,7 +7,7 @@ from maskgrid.sampling.samplers.ancestral_step import ancestral_levels
 from maskgrid.sampling.samplers.euler_step import move
 from maskgrid.sampling.samplers.walk import Steps, Walk
 
-__all__ = ["res_multistep", "res_multistep_ancestral"]
+__all__ = ["res_multistep", "res_multistep_ancestral", "res_weight"]
 
 
 def res_multistep_ancestral(x: Tensor, walk: Walk, *, eta: float = 1.0) -> Steps:
@@ -27,11 +27,8 @@ def res_multistep_ancestral(x: Tensor, walk: Walk, *, eta: float = 1.0) -> Steps
         if down == 0 or not past:
             x = move(x, denoised, sigma, down)
         else:
-            h = (sigma / down).log()
-            c2 = _last_offset(walk, step, eta) / h
-            phi_1 = torch.expm1(-h) / -h
-            phi_2 = (phi_1 - 1) / -h
-            x = move(x, denoised, sigma, down) + (past[0] - denoised) * (h * phi_2 / c2)
+            x = move(x, denoised, sigma, down)
+            x = x + (past[0] - denoised) * res_weight(walk, step, down, eta)
         if following > 0 and eta > 0:
             x = x + walk.noise(sigma, following) * up
         walk.remember("denoised", denoised)
@@ -43,8 +40,15 @@ def res_multistep(x: Tensor, walk: Walk) -> Steps:
     return res_multistep_ancestral(x, walk, eta=0.0)
 
 
-def _last_offset(walk: Walk, step: int, eta: float) -> Tensor:
-    """How far in lambda the last step's denoised lies from where that step went down to; below 0."""
-    before = walk.sigmas[step - 1]
-    down, _ = ancestral_levels(before, walk.sigmas[step], eta)
-    return (down / before).log()
+def res_weight(walk: Walk, step: int, down: Tensor, eta: float) -> Tensor:
+    """What the last step's denoised weighs in a step down to `down`: h * phi_2 / c_2.
+
+    c_2 * h is how far in lambda it lies from where its step went down to; below 0.
+    """
+    sigma, before = walk.sigmas[step], walk.sigmas[step - 1]
+    h = (sigma / down).log()
+    came_down, _ = ancestral_levels(before, sigma, eta)
+    c2 = (came_down / before).log() / h
+    phi_1 = torch.expm1(-h) / -h
+    phi_2 = (phi_1 - 1) / -h
+    return h * phi_2 / c2

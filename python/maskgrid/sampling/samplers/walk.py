@@ -24,7 +24,7 @@ from maskgrid.errors import InvalidValueError
 from maskgrid.sampling.noise_levels.noise_table import NoiseTable
 from maskgrid.sampling.samplers.noise import NoNoise, StepNoise
 
-__all__ = ["Memory", "Question", "Solver", "Steps", "Walk"]
+__all__ = ["GuidedSteps", "Memory", "Question", "Solver", "Steps", "Walk"]
 
 Question = tuple[Tensor, Tensor, int]
 """What a solver yields: x (B, C, ...), its sigma (0-d), and the step that it belongs to."""
@@ -32,8 +32,14 @@ Question = tuple[Tensor, Tensor, int]
 Steps = Generator[Question, Tensor, Tensor]
 """A solver at work: it is sent the denoised latents, of x's shape or with more items, and returns its x."""
 
+GuidedSteps = Generator[Question, tuple[Tensor, Tensor], Tensor]
+"""A solver with CFG++ at work: it is sent a pair, denoised and denoised without the condition."""
+
 Memory = dict[str, tuple[Tensor, ...]]
 """A solver's history: by name the tensors (B, C, ...) of the last steps, newest first."""
+
+# Two sigmas that differ by less are one, rounded.
+_SAME_SIGMA = 1e-5
 
 
 class Walk:
@@ -51,6 +57,8 @@ class Walk:
         stop: The step to stop before, in [start, S]; default S.
         memory: The solver's history at the start; empty means that a multistep solver ramps up its order from
             here.
+        sheet_size: How many values the whole sheet has that x is a part of, for a solver that measures its
+            error; default x's own.
 
     Attributes:
         sigmas: (S + 1,) float32, or float64 if they were.
@@ -71,6 +79,7 @@ class Walk:
         start: int = 0,
         stop: int | None = None,
         memory: Mapping[str, tuple[Tensor, ...]] | None = None,
+        sheet_size: int | None = None,
     ) -> None:
         if sigmas.ndim != 1 or len(sigmas) < 2:
             raise InvalidValueError(
@@ -83,6 +92,7 @@ class Walk:
         self.start = start
         self.stop = self.step_count if stop is None else stop
         self.memory: Memory = dict(memory or {})
+        self.sheet_size = sheet_size
         if not 0 <= self.start <= self.stop <= self.step_count:
             raise InvalidValueError(
                 f"the stretch is steps {self.start} to {self.stop}; "
@@ -103,6 +113,11 @@ class Walk:
         values = self.sigmas if sigmas is None else sigmas
         for step in range(self.start, self.stop):
             yield step, values[step], values[step + 1]
+
+    def step_at(self, sigma: Tensor) -> int:
+        """The step of this stretch that a sigma lies in, for solvers with steps of their own."""
+        at_or_above = int((self.sigmas > sigma * (1 - _SAME_SIGMA)).sum())
+        return min(max(at_or_above - 1, self.start), self.stop - 1)
 
     def recall(self, name: str) -> tuple[Tensor, ...]:
         """What is remembered by this name, newest first; empty at a fresh start."""
