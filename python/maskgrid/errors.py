@@ -16,7 +16,7 @@ were finished before, None when there are none.
 """
 
 import textwrap
-from typing import Any
+from typing import Any, TypeVar
 
 __all__ = [
     "CancelledError",
@@ -28,7 +28,11 @@ __all__ = [
     "OutputExistsError",
     "RunInterrupted",
     "in_one_line",
+    "keep_result",
 ]
+
+
+_E = TypeVar("_E", bound=BaseException)
 
 
 class MaskGridError(Exception):
@@ -84,3 +88,12 @@ class OutputExistsError(MaskGridError, FileExistsError):
 def in_one_line(error: object) -> str:
     """What somebody else's error says, in one line that is not too long."""
     return textwrap.shorten(str(error), 300, placeholder=" ...") or type(error).__name__
+
+
+def keep_result(error: _E, result: Any) -> _E:
+    """An error that carries the forks that were finished before it as `result`, whoever's error it is."""
+    if not hasattr(error, "__dict__"):
+        error.add_note("the finished forks could not be kept with this error, which takes no attributes")
+    else:
+        error.result = result  # type: ignore[attr-defined]
+    return error

@@ -20,8 +20,8 @@ from maskgrid.pictures.images import continued, read_image, read_stencil, to_pil
 from maskgrid.pictures.stencils import fit_stencil, shown
 from maskgrid.result.folder import read_manifest
 from maskgrid.result.forks import Forks
-from maskgrid.result.manifest import CONTROLS, recorded_run, run_settings
-from maskgrid.sampling.sample_forks import ForkControls, fork_job
+from maskgrid.result.manifest import recorded_run, run_settings
+from maskgrid.sampling import CONTROL_NAMES, Controls, prepare_forks
 
 if TYPE_CHECKING:
     import os
@@ -30,9 +30,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
-    from maskgrid.sampling import ForkLatents, Progress
-    from maskgrid.sampling.forking.fork_run import ForkJob
-    from maskgrid.sampling.forking.request import Callback
+    from maskgrid.sampling import ForkLatents, ForkSampling, Progress
+    from maskgrid.sampling.forking.progress import Callback
 
 __all__ = ["DecodeCallback", "MaskGrid", "repeat"]
 
@@ -143,7 +142,7 @@ class MaskGrid:
             micro_batch: The most forks in one pipeline call; default all.
             callback: Told a `Progress` after each call of the network; returning False stops the run.
             decode_callback: Told after each picture how many are decoded, and of how many.
-            **options: Every other control of `maskgrid.sampling.ForkControls` (mode, fork_at, sampler,
+            **options: Every other control of `maskgrid.sampling.Controls` (mode, fork_at, sampler,
                 schedule, seed, denoise, start_at_step, ...; fork_seeds as a list or table like the prompts);
                 control_image, a ControlNet's or T2I-Adapter's, as large as the sheet; reference_image,
                 Flux.2's, of any size: either is what `image` may be, or a list of that; what it does not
@@ -168,12 +167,12 @@ class MaskGrid:
         given = {"rows": rows, "columns": columns, "gap": gap, "margin": margin, "prompt": prompt}
         given |= {"negative_prompt": negative_prompt, "cfg": cfg, "coverage": coverage}
         given |= {"feather": feather, "micro_batch": micro_batch, **options}
-        chosen = {name: options.pop(name) for name in list(options) if name in CONTROLS}
+        chosen = {name: options.pop(name) for name in list(options) if name in CONTROL_NAMES}
         told = {"prompt": prompt, "negative_prompt": negative_prompt, "cfg": cfg, **options}
         conditioning = conditioning_of(self.host, told, grid, plan)
         if has_own_texts(conditioning):
             chosen.setdefault("sheet_conditioning", "cells")
-        controls = ForkControls(steps=steps, **chosen)
+        controls = Controls(steps=steps, **chosen)
         if not isinstance(controls.schedule, str):
             steps = len(controls.schedule) - 1
         alpha = shown(stencil, self.host.stride if feather is None else feather)
@@ -181,7 +180,7 @@ class MaskGrid:
         if "fork_seeds" in chosen:
             controls = replace(controls, fork_seeds=per_fork(controls.fork_seeds, "fork_seeds", grid, plan))
         height, width = plan.grid.latent_size
-        job = fork_job(
+        sampling = prepare_forks(
             self._encode(pixels, plan.grid),
             plan,
             controls,
@@ -190,7 +189,7 @@ class MaskGrid:
             callback=callback,
         )
         sheet = _Sheet(pixels, grid, stencil, alpha, settings, decode_callback)
-        return self._run(job, steps, conditioning, sheet)
+        return self._run(sampling, steps, conditioning, sheet)
 
     def again(self, manifest: str | os.PathLike[str], **changes: Any) -> Forks:
         """The forks that a manifest tells of, made again with this pipeline.
@@ -232,10 +231,10 @@ class MaskGrid:
         tensor = torch.from_numpy(continued(pixels, grid.canvas)).permute(2, 0, 1)[None].float()
         return self.host.encode(tensor / 127.5 - 1)
 
-    def _run(self, job: ForkJob, steps: int, conditioning: dict[str, Any], sheet: _Sheet) -> Forks:
+    def _run(self, sampling: ForkSampling, steps: int, conditioning: dict[str, Any], sheet: _Sheet) -> Forks:
         """Sample and decode; what was finished before an error comes along as pictures, too."""
         try:
-            return self._pictures(self.host.run(job, steps, conditioning), sheet)
+            return self._pictures(self.host.run(sampling, steps, conditioning), sheet)
         except BaseException as error:
             if getattr(error, "result", None) is not None and not isinstance(error.result, Forks):  # type: ignore[attr-defined]
                 error.result = self._pictures(error.result, sheet)  # type: ignore[attr-defined]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,18 +12,15 @@ from torch import Tensor
 
 from maskgrid.errors import MaskGridError
 from maskgrid.result.folder import read_manifest
-from maskgrid.sampling.sample_forks import ForkControls
+from maskgrid.sampling import CONTROL_NAMES, Controls
 
 if TYPE_CHECKING:
     import os
 
-__all__ = ["CONTROLS", "recorded_run", "run_settings"]
-
-CONTROLS = frozenset(field.name for field in fields(ForkControls)) - {"scaling_factor", "shift_factor"}
-"""The controls that a run in a pipeline has; the layout knows the latent format."""
+__all__ = ["recorded_run", "run_settings"]
 
 
-def run_settings(controls: ForkControls, given: dict[str, Any]) -> dict[str, Any]:
+def run_settings(controls: Controls, given: dict[str, Any]) -> dict[str, Any]:
     """The settings of a run, as JSON has them.
 
     Args:
@@ -56,10 +52,10 @@ def recorded_run(manifest: str | os.PathLike[str], **changes: Any) -> dict[str, 
     return settings
 
 
-def _told(controls: ForkControls) -> dict[str, Any]:
+def _told(controls: Controls) -> dict[str, Any]:
     """All controls of a run, with their defaults, so that it can be repeated when those have changed."""
     # The default of sheet_conditioning follows from the prompts.
-    values = {name: getattr(controls, name) for name in sorted(CONTROLS - {"sheet_conditioning"})}
+    values = {name: getattr(controls, name) for name in sorted({*CONTROL_NAMES} - {"sheet_conditioning"})}
     return {name: value for name, value in values.items() if value is not None}
 
 

@@ -17,8 +17,7 @@ from maskgrid.sampling import ForkLatents, NoiseTable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from maskgrid.sampling.forking.fork_run import ForkJob
-    from maskgrid.sampling.forking.stretch import Stretch
+    from maskgrid.sampling import ForkSampling, State, Stretch
 
 __all__ = ["TEXTS", "DiffusersHost"]
 
@@ -99,11 +98,11 @@ class DiffusersHost:
         device: torch.device = self.pipe._execution_device
         return device
 
-    def run(self, job: ForkJob, steps: int, conditioning: Mapping[str, Any]) -> ForkLatents:
-        """Drive all of a job.
+    def run(self, sampling: ForkSampling, steps: int, conditioning: Mapping[str, Any]) -> ForkLatents:
+        """Complete a sampling.
 
         Args:
-            job: What to sample.
+            sampling: What to sample.
             steps: Steps of the schedule, as the pipeline is told.
             conditioning: Arguments of the pipeline. A list of prompts has one for each fork.
 
@@ -121,7 +120,7 @@ class DiffusersHost:
         """
         self._check_arguments(conditioning)
         with torch.no_grad():
-            return job.run(lambda stretch: self._drive(stretch, steps, conditioning))
+            return sampling.complete(lambda stretch: self._drive(stretch, steps, conditioning))
 
     def pipeline_arguments(
         self, latents: Tensor, steps: int, conditioning: Mapping[str, Any], forks: Sequence[int] = ()
@@ -155,12 +154,12 @@ class DiffusersHost:
             "return_dict": False,
         }
 
-    def _drive(self, stretch: Stretch, steps: int, conditioning: Mapping[str, Any]) -> None:
-        size = stretch.setup.masks.size
+    def _drive(self, stretch: Stretch, steps: int, conditioning: Mapping[str, Any]) -> State:
+        size = stretch.run.masks.size
         layout = self.layout
         conversation = Conversation(
             stretch,
-            stretch.setup.table,
+            stretch.run.table,
             pack=layout.pack,
             unpack=lambda output: layout.unpack(output, size),
             mu=layout.mu(self.pipe, size, steps),
@@ -168,11 +167,12 @@ class DiffusersHost:
         conditioning = fractions_of_stretch(self.pipe, conditioning, conversation.steps, steps)
         first = conversation.network_input().to(self.dtype)
         forks = conversation.request.rows
-        if stretch.together and forks and len(forks) < len(stretch.forks):
+        if len(stretch.calls) > 1:
+            count = len(stretch.region.forks)
             raise InvalidValueError(
-                f"micro_batch is {len(forks)}, but with sheet_conditioning='cells' all {len(stretch.forks)} "
-                "forks go through each step together, and a pipeline can't change its prompts between calls; "
-                f"allowed: a micro_batch of {len(stretch.forks)} or more, or fork_at=0"
+                f"micro_batch is {len(forks)}, but with sheet_conditioning='cells' all {count} forks go "
+                "through each step together, and a pipeline can't change its prompts between calls; "
+                f"allowed: a micro_batch of {count} or more, or fork_at=0"
             )
         arguments = self.pipeline_arguments(first, steps, conditioning, forks)
         with hosted(self.pipe, conversation):
@@ -185,7 +185,7 @@ class DiffusersHost:
                     f"the pipeline was told to stop (its _interrupt) after {conversation.calls} "
                     f"of {len(conversation.sigmas)} calls"
                 )
-            conversation.check_complete()
+            return conversation.complete()
 
     def _check_arguments(self, conditioning: Mapping[str, Any]) -> None:
         name = type(self.pipe).__name__

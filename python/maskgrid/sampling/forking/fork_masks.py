@@ -1,44 +1,17 @@
 """The noise masks of forks, kept as small as they are."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from maskgrid.errors import InvalidTypeError, InvalidValueError
+from maskgrid.geometry import ForkPlan
 from maskgrid.sampling.forking.patches import Patches
 
-__all__ = ["ForkMasks", "Plan", "as_fork_masks"]
-
-
-class Plan(Protocol):
-    """What is read of a `maskgrid.geometry.ForkPlan`."""
-
-    @property
-    def grid(self) -> Any:
-        """Its `rows`, `columns` and `latent_size` are read."""
-
-    @property
-    def cells(self) -> Sequence[int]:
-        """The cell of each fork."""
-
-    @property
-    def places(self) -> Any:
-        """(N, 4) where each fork's noise mask lies."""
-
-    @property
-    def writes(self) -> Any:
-        """(N, 4) each fork's own part of the sheet; disjoint."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int) -> Any:
-        """A fork; its `noise_mask`, as large as its place, is read."""
-
-    def sheet_mask(self) -> Any:
-        """(1, 1, h, w) all cells together."""
+__all__ = ["ForkMasks", "as_fork_masks"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +40,7 @@ class ForkMasks:
     together: Tensor
 
     @classmethod
-    def from_plan(cls, plan: Plan) -> "ForkMasks":
+    def from_plan(cls, plan: ForkPlan) -> "ForkMasks":
         """The masks of a fork plan."""
         size = (int(plan.grid.latent_size[0]), int(plan.grid.latent_size[1]))
         writes, places = torch.as_tensor(plan.writes), torch.as_tensor(plan.places)
@@ -121,20 +94,6 @@ class ForkMasks:
         """(h, w) of the sheet in latents."""
         return self.patches.sheet
 
-    def as_original(self) -> "ForkMasks":
-        """With the cells that the original gives to forks: of a size in latents that is rounded down.
-
-        Where the grid does not divide the sheet that is a defect, since cells lie ever further from their
-        masks.
-        """
-        height, width = self.size[0] // self.rows, self.size[1] // self.columns
-        if (height * self.rows, width * self.columns) == self.size:
-            return self
-        corners = [(cell // self.columns * height, cell % self.columns * width) for cell in self.cells]
-        writes = torch.tensor([(y, x, y + height, x + width) for y, x in corners], dtype=torch.int64)
-        whole = Patches.whole(len(self), self.size)
-        return replace(self, writes=writes.reshape(-1, 4), patches=whole, values=self.batch()[:, 0])
-
     def batch(self, start: int = 0, stop: int | None = None) -> Tensor:
         """(n, 1, h, w) float32: the dense noise masks of forks start to stop - 1."""
         forks = range(len(self))[start:stop]
@@ -147,7 +106,7 @@ class ForkMasks:
         return self.together[None, None]
 
 
-def as_fork_masks(plan: Plan | ForkMasks | Tensor, rows: int | None, columns: int | None) -> ForkMasks:
+def as_fork_masks(plan: ForkPlan | ForkMasks | Tensor, rows: int | None, columns: int | None) -> ForkMasks:
     """The masks, however they were given.
 
     Args:
@@ -167,7 +126,7 @@ def as_fork_masks(plan: Plan | ForkMasks | Tensor, rows: int | None, columns: in
                 f"a tensor of masks came with rows {rows} and columns {columns}; allowed: both numbers"
             )
         return ForkMasks.from_tensor(plan, rows=rows, columns=columns)
-    if not all(hasattr(plan, name) for name in ("grid", "cells", "places", "writes", "sheet_mask")):
+    if not isinstance(plan, ForkPlan):
         raise InvalidTypeError(
             f"plan is {type(plan).__name__}; allowed: a ForkPlan, ForkMasks, or masks (N, 1, h, w)"
         )

@@ -15,8 +15,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-__all__ = ["Patches", "arrange"]
-
+__all__ = ["Patches", "arrange_cells"]
 
 # How much larger patches may get for the sake of a lattice.
 _GROWTH = 1.3
@@ -219,7 +218,7 @@ def _lattice_view(sheets: Tensor, lattice: _Lattice, size: tuple[int, int]) -> T
     return sheets.as_strided(shape, (*steps, *outer[1:], height, width), corner)
 
 
-def arrange(sheets: Tensor, cells: Tensor, onto: Tensor) -> None:
+def arrange_cells(sheets: Tensor, cells: Tensor, onto: Tensor) -> None:
     """Write each cell of its own sheet onto one sheet, in place.
 
     Args:

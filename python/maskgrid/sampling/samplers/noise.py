@@ -36,7 +36,7 @@ _SEEDS = 2**64
 _BROWNIAN_DIGITS = 6
 
 
-def check_seed(seed: int) -> int:
+def check_seed(seed: object) -> int:
     """The seed itself, if it is one.
 
     Raises:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from maskgrid.sampling.argument_checks import unknown_name
 from maskgrid.sampling.samplers.ddpm import ddpm
@@ -20,7 +21,39 @@ from maskgrid.sampling.samplers.res_multistep import res_multistep, res_multiste
 from maskgrid.sampling.samplers.uni_pc import LAST_SIGMA, uni_pc, uni_pc_bh2
 from maskgrid.sampling.samplers.walk import Solver
 
-__all__ = ["NOT_YET", "SAMPLERS", "SamplerInfo", "get_sampler"]
+__all__ = ["NOT_YET", "SAMPLERS", "SamplerInfo", "SamplerName", "get_sampler"]
+
+SamplerName = Literal[
+    "euler",
+    "euler_ancestral",
+    "heun",
+    "heunpp2",
+    "dpm_2",
+    "dpm_2_ancestral",
+    "lms",
+    "dpmpp_2s_ancestral",
+    "dpmpp_sde",
+    "dpmpp_2m",
+    "dpmpp_2m_sde",
+    "dpmpp_2m_sde_heun",
+    "dpmpp_3m_sde",
+    "ddpm",
+    "lcm",
+    "ipndm",
+    "ipndm_v",
+    "deis",
+    "res_multistep",
+    "res_multistep_ancestral",
+    "er_sde",
+    "ddim",
+    "uni_pc",
+    "uni_pc_bh2",
+    "dpmpp_sde_gpu",
+    "dpmpp_2m_sde_gpu",
+    "dpmpp_2m_sde_heun_gpu",
+    "dpmpp_3m_sde_gpu",
+]
+"""The keys of `SAMPLERS`, for type checkers."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +67,8 @@ class SamplerInfo:
         second_noise: Whether the masked blend takes other noise than the run starts from
             (`noise.second_noise`).
         last_sigma: Where a run to sigma 0 really ends; above 0 its x is left with that much noise everywhere.
+        needs_uncond: Whether it is sent a pair: denoised, and denoised without the condition.
+        coupled: Whether the items of a batch have a say in each other's steps, so that forks go one by one.
         alias_of: The name that this is a second name of, in every way; None for a sampler of its own.
     """
 
@@ -42,6 +77,8 @@ class SamplerInfo:
     noise: NoiseKind = "none"
     second_noise: bool = False
     last_sigma: float = 0.0
+    needs_uncond: bool = False
+    coupled: bool = False
     alias_of: str | None = None
 
 
