@@ -4,11 +4,12 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from maskgrid.sampling import ForkMasks, NoiseTable
+from maskgrid.sampling import ForkMasks, NoiseTable, Request
 from maskgrid.sampling.samplers import SAMPLERS
 
 __all__ = [
     "DETERMINISTIC",
+    "EXACTLY_CUT",
     "SD",
     "STOCHASTIC",
     "Network",
@@ -24,10 +25,14 @@ torch.set_num_threads(1)
 SD = NoiseTable.stable_diffusion()
 STOCHASTIC = sorted(name for name, info in SAMPLERS.items() if info.noise != "none")
 DETERMINISTIC = sorted(set(SAMPLERS) - set(STOCHASTIC))
+# The others take steps of their own between the ends of a stretch.
+EXACTLY_CUT = sorted(name for name, info in SAMPLERS.items() if not info.own_steps)
 
 
 class Network:
     """A convolution with random weights, as a denoiser: what a pixel becomes depends on its neighbours.
+
+    Without the condition it is half as sure of itself.
 
     Attributes:
         asked: The shape of every x it was given.
@@ -47,6 +52,11 @@ class Network:
         if x.ndim == 5:
             result = result.unflatten(0, (x.shape[0], x.shape[2])).movedim(-3, 1)
         return result.to(x.dtype)
+
+    def respond(self, request: Request) -> Tensor | tuple[Tensor, Tensor]:
+        """The same, and what is denoised without the condition where a sampler wants it."""
+        denoised = self(request.x, request.sigma)
+        return (denoised, denoised * 0.5) if request.wants_uncond else denoised
 
 
 def sheet(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:

@@ -14,7 +14,7 @@ from maskgrid.hosts.guided_network import GuidedNetwork
 from maskgrid.sampling import NoiseTable, sample_forks
 from maskgrid.sampling.samplers import SAMPLERS
 
-__all__ = ["Case", "cases", "expected", "relative_error", "rerun"]
+__all__ = ["Case", "cases", "expected", "network_of", "relative_error", "rerun"]
 
 DATA = Path(__file__).parents[1] / "data"
 FOLDERS = (DATA / "parity", DATA / "parity_more")
@@ -50,17 +50,16 @@ class Case:
     @property
     def wants_defects(self) -> bool:
         """Whether the expected output shows a defect of the original."""
-        return self.name.endswith(DEFECTS) or SAMPLERS[self.sampler].last_sigma > 0
+        return self.name.endswith(DEFECTS) or SAMPLERS[self.sampler].leaves_noise
 
 
 @cache
 def cases() -> tuple[Case, ...]:
-    """Every run whose sampler maskgrid has."""
+    """Every run."""
     return tuple(
         Case(each["name"], each, folder)
         for folder in FOLDERS
         for each in json.loads((folder / "cases.json").read_text())
-        if each["sampler_name"] in SAMPLERS
     )
 
 
@@ -79,6 +78,11 @@ def _network(prediction: str, cfg: float, folder: Path) -> GuidedNetwork:
     return GuidedNetwork(unet, table, tensors["cond"], tensors["uncond"], cfg=cfg)
 
 
+def network_of(case: Case) -> GuidedNetwork:
+    """The network that a run was made with, and its guidance."""
+    return _network(case.inputs["prediction_type"], case.inputs["cfg"], case.folder)
+
+
 def expected(case: Case) -> Tensor:
     """(N * B, 4, h, w) what the original node returned."""
     return case.tensors[case.inputs["output"]]
@@ -87,7 +91,7 @@ def expected(case: Case) -> Tensor:
 def rerun(case: Case, *, micro_batch: int | None = None) -> Tensor:
     """(N * B, 4, h, w) what maskgrid returns for the same inputs."""
     node = case.inputs
-    network = _network(node["prediction_type"], node["cfg"], case.folder)
+    network = network_of(case)
     forks = sample_forks(
         network,
         case.tensors[node["latent"]],

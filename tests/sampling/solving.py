@@ -1,6 +1,7 @@
 """Denoisers with known answers, and the loop that drives a sampler with them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -8,12 +9,28 @@ from torch import Tensor
 from maskgrid.sampling.noise_levels.noise_table import NoiseTable
 from maskgrid.sampling.samplers import SAMPLERS
 from maskgrid.sampling.samplers.noise import step_noise
-from maskgrid.sampling.samplers.walk import Memory, Solver, Steps, Walk
+from maskgrid.sampling.samplers.walk import Memory, Question, Solver, Walk
 
 Denoiser = Callable[[Tensor, Tensor], Tensor]
+Pairs = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
-def drive(steps: Steps, denoiser: Denoiser) -> Tensor:
+def unsure(denoiser: Denoiser) -> Pairs:
+    """Denoised, and as denoised without the condition something a little smaller."""
+
+    def both(x: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+        denoised = denoiser(x, sigma)
+        return denoised, denoised * 0.9
+
+    return both
+
+
+def unguided(denoiser: Denoiser) -> Pairs:
+    """The same twice: a guidance scale of 1."""
+    return lambda x, sigma: (denoiser(x, sigma),) * 2
+
+
+def drive(steps: Generator[Question, Any, Tensor], denoiser: Denoiser | Pairs) -> Tensor:
     """Answer a sampler until it returns."""
     try:
         x, sigma, _ = next(steps)
@@ -36,15 +53,19 @@ def take_steps(
     memory: Memory | None = None,
     position: int = 0,
     seed: int = 3,
+    guidance: Callable[[Denoiser], Pairs] = unsure,
 ) -> tuple[Tensor, Walk]:
-    """The end of a stretch with a named sampler, and its walk; noise is drawn for the first item's shape."""
+    """The end of a stretch with a named sampler, and its walk; noise is drawn for the first item's shape.
+
+    Samplers with CFG++ see the denoiser with this guidance.
+    """
     info = SAMPLERS[name]
     noise = step_noise(info.noise, (1, *x.shape[1:]), seed, sigmas, position=position)
     walk = Walk(sigmas, table, noise, start=start, stop=stop, memory=memory)
-    return drive(info.solve(x, walk), denoiser), walk
+    return drive(info.solve(x, walk), guidance(denoiser) if info.needs_uncond else denoiser), walk
 
 
-def solve(solver: Solver, x: Tensor, walk: Walk, denoiser: Denoiser) -> Tensor:
+def solve(solver: Solver, x: Tensor, walk: Walk, denoiser: Denoiser | Pairs) -> Tensor:
     """Walk with a solver."""
     return drive(solver(x, walk), denoiser)
 

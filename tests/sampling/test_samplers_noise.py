@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 import torch
-from solving import crooked, gaussian_denoiser, gaussian_std, solve, take_steps
+from solving import crooked, gaussian_denoiser, gaussian_std, solve, take_steps, unguided, unsure
 
 from maskgrid.errors import MaskGridError
 from maskgrid.sampling.noise_levels.noise_table import NoiseTable
@@ -17,6 +17,7 @@ from maskgrid.sampling.samplers.euler import euler, euler_ancestral
 from maskgrid.sampling.samplers.lcm import lcm
 from maskgrid.sampling.samplers.noise import NoNoise, initial_noise, step_noise
 from maskgrid.sampling.samplers.res_multistep import res_multistep, res_multistep_ancestral
+from maskgrid.sampling.samplers.seeds import exp_heun_2_x0, exp_heun_2_x0_sde, seeds_2
 from maskgrid.sampling.samplers.walk import Solver, Walk
 
 TABLES = {"epsilon": NoiseTable.stable_diffusion(), "flow": NoiseTable.flow(3.0)}
@@ -39,26 +40,28 @@ def falling(table: NoiseTable, steps: int) -> torch.Tensor:
 
 
 STOCHASTIC = [name for name in SAMPLERS if SAMPLERS[name].noise != "none" and SAMPLERS[name].alias_of is None]
-# These two add the noise of a variance-exploding model to every model, as ComfyUI does.
-VE_ONLY = {"ddpm", "res_multistep_ancestral"}
-# A consistency sampler goes to denoised and back, which is no step of an SDE.
+# These add the noise of a variance-exploding model to every model, as ComfyUI does.
+VE_ONLY = {"ddpm", "res_multistep_ancestral", "res_multistep_ancestral_cfg_pp"}
+# A consistency sampler goes to denoised and back, which is no step of an SDE; nor is one that puts back the
+# noise of its midpoint.
+NO_SDE = {"lcm", "dpmpp_2s_ancestral_cfg_pp"}
 MARGINAL = [
     (name, key)
     for name in STOCHASTIC
     for key in TABLES
-    if name != "lcm" and (key != "flow" or name not in VE_ONLY)
+    if name not in NO_SDE and (key != "flow" or name not in VE_ONLY)
 ]
 
 
 @pytest.mark.parametrize(("name", "key"), MARGINAL)
 def test_noise_keeps_the_variance_that_the_sigma_stands_for(name: str, key: str) -> None:
     """With the exact denoiser of Gaussian images, x at every sigma has the model's variance there."""
-    table = TABLES[key]
+    table, network = TABLES[key], gaussian_denoiser(TABLES[key])
     sigmas = falling(table, 48)
     shape = (1, 4, 40, 40)
     x = initial_noise(shape, 8) * gaussian_std(table, sigmas[0])
     for stop in (12, 36, 48):
-        end, _ = take_steps(name, x, sigmas, table, gaussian_denoiser(table), stop=stop)
+        end, _ = take_steps(name, x, sigmas, table, network, stop=stop, guidance=unguided)
         assert float(end.std() / gaussian_std(table, sigmas[stop])) == pytest.approx(1, abs=0.07)
 
 
@@ -97,12 +100,33 @@ def test_without_noise_an_ancestral_sampler_is_the_plain_one(
     torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "euler",
+        "euler_ancestral",
+        "dpmpp_2m",
+        "res_multistep",
+        "res_multistep_ancestral",
+        "gradient_estimation",
+    ],
+)
+def test_without_guidance_the_solvers_with_cfg_pp_are_the_plain_ones(name: str) -> None:
+    """On a variance-exploding model; all but 2S, which puts back the noise of its midpoint."""
+    x, sigmas = begin(VE)
+    plain, _ = take_steps(name, x, sigmas, VE, crooked)
+    guided, _ = take_steps(f"{name}_cfg_pp", x, sigmas, VE, crooked, guidance=unguided)
+    torch.testing.assert_close(guided, plain, rtol=1e-4, atol=1e-5)
+
+
 def test_without_noise_the_sde_solvers_are_the_ode_solvers() -> None:
     x, sigmas = begin(VE)
     pairs = [
         (partial(dpmpp_2m_sde, eta=0.0), dpmpp_2m),
         (partial(dpmpp_sde, eta=0.0), partial(dpmpp_2s_ancestral, eta=0.0)),
         (partial(dpmpp_2m_sde_heun, eta=0.0), res_multistep),
+        (partial(exp_heun_2_x0_sde, eta=0.0), exp_heun_2_x0),
+        (partial(seeds_2, eta=0.0), partial(dpmpp_2s_ancestral, eta=0.0)),
     ]
     for one, other in pairs:
         torch.testing.assert_close(
@@ -131,5 +155,6 @@ def test_more_steps_refine_the_same_brownian_path(name: str, table: NoiseTable) 
 @pytest.mark.parametrize("name", STOCHASTIC)
 def test_a_sampler_that_draws_says_when_it_has_no_noise(name: str) -> None:
     x, sigmas = begin(VE)
+    denoiser = unsure(crooked) if SAMPLERS[name].needs_uncond else crooked
     with pytest.raises(MaskGridError, match="the run has none"):
-        solve(SAMPLERS[name].solve, x, Walk(sigmas, VE, NoNoise()), crooked)
+        solve(SAMPLERS[name].solve, x, Walk(sigmas, VE, NoNoise()), denoiser)

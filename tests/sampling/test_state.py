@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from forking import SD, Network, cell_masks, grids, relative, sheet
+from forking import EXACTLY_CUT, SD, Network, cell_masks, grids, relative, sheet
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from maskgrid.errors import InvalidTypeError, InvalidValueError
 from maskgrid.sampling import ForkLatents, ForkMasks, NoiseTable, continue_forks, sample_forks
 from maskgrid.sampling.noise_levels.noise_table import DiscreteTable
+from maskgrid.sampling.noise_levels.schedules import make_sigmas
 from maskgrid.sampling.samplers import SAMPLERS
 
 FLOW = NoiseTable.flow(3.0)
@@ -25,7 +26,7 @@ LEFTOVER: dict[str, Any] = {"return_with_leftover_noise": True}
 every_sampler = pytest.mark.parametrize("sampler", sorted(SAMPLERS))
 
 
-@every_sampler
+@pytest.mark.parametrize("sampler", EXACTLY_CUT)
 @pytest.mark.parametrize("fork_at", [0, 2, 6])
 def test_a_run_cut_anywhere_is_the_uncut_run(sampler: str, fork_at: int) -> None:
     """Cut before, at and after the step at which the forks part, and twice."""
@@ -38,10 +39,20 @@ def test_a_run_cut_anywhere_is_the_uncut_run(sampler: str, fork_at: int) -> None
         assert torch.equal(continue_forks(Network(), forks).latents, uncut)
 
 
+@pytest.mark.parametrize("sampler", sorted(set(SAMPLERS) - set(EXACTLY_CUT)))
+@pytest.mark.parametrize("fork_at", [0, 12, 24])
+def test_a_cut_run_with_steps_of_its_own_ends_near_the_uncut_one(sampler: str, fork_at: int) -> None:
+    run = {"table": SD, "sampler": sampler, "schedule": "karras", "steps": 24, "fork_at": fork_at}
+    uncut = sample_forks(Network(), LATENTS, MASKS, **run).latents
+    first = sample_forks(Network(), LATENTS, MASKS, end_at_step=12, **LEFTOVER, **run)
+    assert first.sigma == float(make_sigmas("karras", SD, 24)[12])
+    assert relative(continue_forks(Network(), first).latents, uncut) < 0.01
+
+
 @settings(max_examples=60)
 @given(
     masks=grids(),
-    sampler=st.sampled_from(sorted(SAMPLERS)),
+    sampler=st.sampled_from(EXACTLY_CUT),
     table=st.sampled_from([SD, FLOW]),
     batch=st.integers(1, 2),
     dtype=st.sampled_from([torch.float32, torch.float16, torch.bfloat16]),
@@ -89,8 +100,7 @@ def test_a_file_is_as_good(sampler: str, fork_at: int, tmp_path: Path) -> None:
     first.save(tmp_path / "forks.safetensors")
     loaded = ForkLatents.load(tmp_path / "forks.safetensors")
     assert torch.equal(loaded.latents, first.latents)
-    going_on = continue_forks(Network(), loaded).latents
-    assert torch.equal(going_on, sample_forks(Network(), LATENTS, MASKS, **run).latents)
+    assert torch.equal(continue_forks(Network(), loaded).latents, continue_forks(Network(), first).latents)
 
 
 OTHER_PROCESS = """

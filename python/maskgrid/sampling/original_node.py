@@ -57,7 +57,7 @@ def finish_as_original(run: ForkRun, state: State, forks: Sequence[int]) -> Fork
 
 def _leaves_noise(sigmas: torch.Tensor, sampler: str) -> bool:
     """Whether forks come out noisy; those that were sampled alone then differ from the sheet everywhere."""
-    return len(sigmas) > 0 and max(float(sigmas[-1]), get_sampler(sampler).last_sigma) > 0
+    return len(sigmas) > 0 and (float(sigmas[-1]) > 0 or get_sampler(sampler).leaves_noise)
 
 
 def _round_cells(masks: ForkMasks) -> ForkMasks:

@@ -24,7 +24,7 @@ def plan_calls(stretch: Stretch) -> list[tuple[int, Tensor]]:
         InvalidValueError: A sampler that decides on its way how often it calls the network.
     """
     run, solver = stretch.run, stretch.run.solver
-    if solver.coupled:
+    if not solver.known_calls:
         raise InvalidValueError(
             f"sampler {solver.name!r} decides on its way how often it calls the network, and a pipeline has "
             "to be told beforehand; allowed in a pipeline: any other sampler"

@@ -126,7 +126,8 @@ class ForkRun:
         ]
         noise = RegionNoise(items, region, self.latents.device, self.solver_dtype)
         start, memory = (0, None) if state is None else (state.step, state.memory)
-        return Walk(self.sigmas, self.table, noise, start=start, stop=stop, memory=memory)
+        size = self.latents.numel()
+        return Walk(self.sigmas, self.table, noise, start=start, stop=stop, memory=memory, sheet_size=size)
 
     def hand_out(self, x: Tensor, sigma: Tensor) -> Tensor:
         """Latents as the user knows them from the model's x at sigma."""

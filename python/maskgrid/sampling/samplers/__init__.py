@@ -8,6 +8,6 @@ noise, and `euler_step`, `ancestral_step`, `half_log_snr` and `linear_multistep`
 share.
 """
 
-from maskgrid.sampling.samplers.registry import NOT_YET, SAMPLERS, SamplerInfo, get_sampler
+from maskgrid.sampling.samplers.registry import SAMPLERS, SamplerInfo, get_sampler
 
-__all__ = ["NOT_YET", "SAMPLERS", "SamplerInfo", "get_sampler"]
+__all__ = ["SAMPLERS", "SamplerInfo", "get_sampler"]

@@ -59,7 +59,8 @@ def euler_ancestral_cfg_pp(x: Tensor, walk: Walk, *, eta: float = 1.0) -> Guided
 def dpmpp_2s_ancestral_cfg_pp(x: Tensor, walk: Walk, *, eta: float = 1.0) -> GuidedSteps:
     """DPM-Solver++(2S) with CFG++ to below the next sigma, then noise back up to it.
 
-    Both of its moves, to the midpoint and over the whole step, put back the noise that the step began with.
+    Each of its two moves, to the midpoint in lambda and over the whole step, shifts x by the guidance that the
+    step began with, denoised - uncond; the uncond is the newest, so the whole step has the midpoint's.
     """
     for step, sigma, following in walk.steps():
         denoised, uncond = yield x, sigma, step
@@ -67,10 +68,11 @@ def dpmpp_2s_ancestral_cfg_pp(x: Tensor, walk: Walk, *, eta: float = 1.0) -> Gui
         if down == 0:
             x = denoised
         else:
-            noisy = x + (denoised - uncond)
             middle = (sigma * down).sqrt()
-            halfway, _ = yield torch.lerp(denoised, noisy, float(middle / sigma)), middle, step
-            x = torch.lerp(halfway, noisy, float(down / sigma))
+            guided = x + (denoised - uncond)
+            halfway, uncond = yield torch.lerp(denoised, guided, float(middle / sigma)), middle, step
+            guided = x + (denoised - uncond)
+            x = torch.lerp(halfway, guided, float(down / sigma))
         if following > 0 and eta > 0:
             x = x + walk.noise(sigma, following) * up
     return x

@@ -52,7 +52,7 @@ def dpm_adaptive(x: Tensor, walk: Walk, *, rtol: float = 0.05, atol: float = 0.0
         length *= factor
         if not length > _SHORTEST:
             raise MaskGridError(
-                f"dpm_adaptive found no step at sigma {float(t.neg().exp()):.6g} that errs little enough, the "
-                f"last by {error:g}; allowed: a network whose answers change smoothly with x and sigma"
+                f"dpm_adaptive found no step at sigma {float(t.neg().exp()):.6g} that errs little enough, "
+                f"the last by {error:g}; allowed: a network whose answers change smoothly with x and sigma"
             )
     return x

@@ -1,8 +1,8 @@
 """The steps of DPM-Solver, orders 1 to 3, that dpm_fast and dpm_adaptive share (Lu et al., arXiv 2206.00927).
 
-Time is t = -log(sigma), and the network's epsilon = (x - denoised) / sigma is what is integrated. These solvers
-take steps of their own between the two ends of a stretch; the schedule's sigmas in between mean nothing to
-them. An evaluation belongs to the step of the schedule that its sigma lies in.
+Time is t = -log(sigma), and the network's epsilon = (x - denoised) / sigma is what is integrated. These
+solvers take steps of their own between the two ends of a stretch; the schedule's sigmas in between mean
+nothing to them. An evaluation belongs to the step of the schedule that its sigma lies in.
 """
 
 from collections.abc import Generator
