@@ -4,7 +4,7 @@ import math
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import SupportsFloat, SupportsIndex
+from typing import Literal, SupportsFloat, SupportsIndex, TypedDict
 
 import torch
 from torch import Tensor
@@ -15,7 +15,81 @@ from maskgrid.sampling.noise_levels.schedules import check_schedule, make_sigmas
 from maskgrid.sampling.samplers import get_sampler
 from maskgrid.sampling.samplers.noise import check_seed
 
-__all__ = ["Controls", "LatentFormat", "Span", "check_count", "check_number"]
+__all__ = [
+    "ControlOptions",
+    "Controls",
+    "LatentFormat",
+    "ModeName",
+    "SamplerName",
+    "ScheduleName",
+    "Span",
+    "check_count",
+    "check_number",
+]
+
+ModeName = Literal["Sample then Fork", "Fork then Sample", "sample", "fork"]
+SamplerName = Literal[
+    "euler",
+    "euler_ancestral",
+    "heun",
+    "heunpp2",
+    "dpm_2",
+    "dpm_2_ancestral",
+    "lms",
+    "dpmpp_2s_ancestral",
+    "dpmpp_sde",
+    "dpmpp_sde_gpu",
+    "dpmpp_2m",
+    "dpmpp_2m_sde",
+    "dpmpp_2m_sde_gpu",
+    "dpmpp_2m_sde_heun",
+    "dpmpp_2m_sde_heun_gpu",
+    "dpmpp_3m_sde",
+    "dpmpp_3m_sde_gpu",
+    "ddpm",
+    "lcm",
+    "ipndm",
+    "ipndm_v",
+    "deis",
+    "res_multistep",
+    "res_multistep_ancestral",
+    "er_sde",
+    "ddim",
+    "uni_pc",
+    "uni_pc_bh2",
+]
+ScheduleName = Literal[
+    "normal",
+    "karras",
+    "exponential",
+    "sgm_uniform",
+    "simple",
+    "ddim_uniform",
+    "beta",
+    "linear_quadratic",
+    "kl_optimal",
+]
+
+
+class ControlOptions(TypedDict, total=False):
+    """The controls of a run as keyword arguments, for type checkers."""
+
+    sampler: SamplerName
+    schedule: ScheduleName | Sequence[float] | Tensor
+    steps: int
+    seed: int
+    add_noise: bool
+    start_at_step: int
+    end_at_step: int | None
+    return_with_leftover_noise: bool
+    denoise: float
+    mode: ModeName
+    fork_at: int | None
+    fork_seeds: Literal["same", "increment"] | Sequence[int]
+    noise: Tensor | None
+    sheet_conditioning: Literal["own", "cells"]
+    blend: Literal["lerp", "differential"]
+    compat: bool
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from maskgrid.errors import CancelledError, DenoiserError, InvalidTypeError, InvalidValueError
+from maskgrid.errors import (
+    CancelledError,
+    DenoiserError,
+    InvalidTypeError,
+    InvalidValueError,
+    in_one_line,
+    is_out_of_memory,
+)
 from maskgrid.hosts.diffusers.families import Layout, accepted_arguments, layout_of, network_of
 from maskgrid.hosts.diffusers.hosted_scheduler import Conversation, hosted
 from maskgrid.hosts.diffusers.step_fractions import fractions_of_stretch
@@ -178,7 +185,9 @@ class DiffusersHost:
         with hosted(self.pipe, conversation):
             try:
                 self.pipe(**arguments)
-            except torch.OutOfMemoryError as error:
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
                 raise DenoiserError(_too_much(len(first), error)) from error
             if getattr(self.pipe, "_interrupt", False) and not conversation.is_complete:
                 raise CancelledError(
@@ -199,10 +208,10 @@ class DiffusersHost:
             raise InvalidTypeError(f"{name} does not take {', '.join(unknown)}; allowed: {allowed}")
 
 
-def _too_much(items: int, error: torch.OutOfMemoryError) -> str:
+def _too_much(items: int, error: Exception) -> str:
     """What to do about a call that did not fit."""
     way = f"a micro_batch below {items}" if items > 1 else "half precision, or the pipeline's own offloading"
-    reason = str(error).split(". ")[0]
+    reason = in_one_line(str(error).split(". ")[0])
     return f"out of memory with {items} in one call of the pipeline; allowed: {way} ({reason})"
 
 

@@ -11,7 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from maskgrid.errors import CancelledError, DenoiserError, InvalidTypeError, MaskGridError, RunInterrupted
+from maskgrid.errors import (
+    InvalidTypeError,
+    MaskGridError,
+    RunInterrupted,
+    attach_finished,
+    is_out_of_memory,
+)
 from maskgrid.sampling.controls import check_count
 from maskgrid.sampling.forking.finish import settled, untouched
 from maskgrid.sampling.forking.request import Callback, Denoiser, Request, Responder
@@ -105,21 +111,21 @@ class ForkJob:
             The forks.
 
         Raises:
-            DenoiserError: The network returned something unusable. This and the next two carry the forks
-                that were finished as `result`.
+            DenoiserError: The network returned something unusable. This, the next two and whatever else is
+                raised by `drive` or a callback carry the forks that were finished as `result`.
             CancelledError: A callback returned False.
             RunInterrupted: Ctrl-C.
         """
         try:
             for stretch in self.stretches():
                 drive(stretch)
-        except (CancelledError, DenoiserError) as error:
-            error.result = self.result()
-            raise
         except KeyboardInterrupt as stop:
             interrupted = RunInterrupted("interrupted while sampling; the finished forks are in `result`")
-            interrupted.result = self.result()
+            attach_finished(interrupted, self.result())
             raise interrupted from stop
+        except BaseException as error:
+            attach_finished(error, self.result())
+            raise
         result = self.result()
         if result is None:
             raise MaskGridError("the run gave no forks")
@@ -174,6 +180,8 @@ def _drive(stretch: Stretch, answer: Callable[[Request], Tensor]) -> None:
             denoised = answer(request)
         except Exception as error:
             error.add_note(f"raised by the denoiser at {request}")
+            if is_out_of_memory(error):
+                error.add_note(f"{len(request.x)} items did not fit; allowed: a smaller micro_batch")
             raise
         # Nobody holds on to the batch, so that the next one can take its memory.
         request = None

@@ -8,9 +8,18 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from maskgrid.errors import DenoiserError
+from maskgrid.errors import CallbackError, DenoiserError
 
-__all__ = ["Callback", "Denoiser", "Progress", "Request", "Responder", "check_denoised", "is_finite"]
+__all__ = [
+    "Callback",
+    "Denoiser",
+    "Progress",
+    "Request",
+    "Responder",
+    "asks_to_stop",
+    "check_denoised",
+    "is_finite",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,8 +88,25 @@ class Progress:
         return self.make_denoised()
 
 
-Callback = Callable[[Progress], bool | None]
-"""Called after each call of the network; the run stops when it returns False."""
+Callback = Callable[[Progress], object]
+"""Called after each call of the network; the run stops when it returns False, Python's, numpy's or torch's."""
+
+
+def asks_to_stop(callback: Callback, progress: Progress) -> bool:
+    """Tell a callback where the run is; whether it returned False.
+
+    Raises:
+        CallbackError: It raised StopIteration, which the solvers' loop would take for its own end.
+    """
+    try:
+        answer = callback(progress)
+    except StopIteration as error:
+        raise CallbackError("the callback raised StopIteration; allowed: False to stop the run") from error
+    if answer is None or isinstance(answer, bool):
+        return answer is False
+    # A comparison of numbers from numpy or torch, which is no bool of Python's.
+    is_scalar = "bool" in str(getattr(answer, "dtype", "")) and getattr(answer, "ndim", 1) == 0
+    return is_scalar and not answer
 
 
 @runtime_checkable

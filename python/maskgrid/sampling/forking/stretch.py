@@ -19,7 +19,14 @@ from torch import Tensor
 from maskgrid.errors import CancelledError, DenoiserError
 from maskgrid.sampling.forking.blend import Blend
 from maskgrid.sampling.forking.patches import Patches, arrange
-from maskgrid.sampling.forking.request import Callback, Progress, Request, check_denoised, is_finite
+from maskgrid.sampling.forking.request import (
+    Callback,
+    Progress,
+    Request,
+    asks_to_stop,
+    check_denoised,
+    is_finite,
+)
 from maskgrid.sampling.forking.setup import Setup
 from maskgrid.sampling.samplers import get_sampler
 from maskgrid.sampling.samplers.noise import StepNoise
@@ -250,7 +257,7 @@ class Stretch:
 
         place = (setup.first + step, setup.first + setup.step_count)
         progress = Progress(*place, sigma, self.forks, setup.fork_count, self.together, denoised)
-        if self._callback(progress) is False:
+        if asks_to_stop(self._callback, progress):
             raise CancelledError(f"a callback asked to stop at step {place[0]} of {place[1]}")
 
 
