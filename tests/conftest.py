@@ -25,8 +25,9 @@ ROWS, COLUMNS, CELL = 2, 3, 16
 def pipe() -> Any:
     """A Stable Diffusion of a few thousand random weights; its stride is 2."""
     # Imported here: most tests need no pipeline.
-    import tiny
     import torch
+
+    import tiny
 
     torch.set_num_threads(1)
     return tiny.pipeline()

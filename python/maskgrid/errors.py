@@ -16,11 +16,11 @@
 
 Every message says what was wrong, the value, and what is allowed.
 
-**Nothing finished is lost.** Every exception that comes out of a run, ours or not (a callback's, a denoiser's, out
-of memory, `SystemExit`), has two attributes and else stays what it is: `result`, the forks that were finished
-before it, None when there are none; and `latents`, which `MaskGrid` sets where forks were sampled
-(`maskgrid.sampling.ForkLatents`), so that those are not lost whose pictures could not be made. Ctrl-C comes out
-as `RunInterrupted`, so that `except KeyboardInterrupt` still catches it.
+**Nothing finished is lost.** Every exception that comes out of a run, ours or not (a callback's, a network's,
+out of memory, `SystemExit`), has two attributes and else stays what it is: `result`, the forks that were
+finished before it, None when there are none; and `latents`, which `MaskGrid` sets where forks were sampled
+(`maskgrid.sampling.ForkLatents`), so that those are not lost whose pictures could not be made. Ctrl-C comes
+out as `RunInterrupted`, so that `except KeyboardInterrupt` still catches it.
 """
 
 import textwrap
@@ -51,8 +51,8 @@ class MaskGridError(Exception):
     Attributes:
         result: The forks that were finished before it, None when there are none: a `maskgrid.Forks` from
             `MaskGrid`, a `maskgrid.sampling.ForkLatents` from `sample_forks`.
-        latents: The sampled forks of a `MaskGrid`, decoded or not, as `maskgrid.sampling.ForkLatents`; None when
-            there are none.
+        latents: The sampled forks of a `MaskGrid`, decoded or not, as `maskgrid.sampling.ForkLatents`; None
+            when there are none.
     """
 
     result: Any = None
@@ -80,7 +80,7 @@ class MissingExtraError(MaskGridError, ImportError):
 
 
 class DenoiserError(MaskGridError, RuntimeError):
-    """The network returned something unusable, the message says at which step and sigma; or it did not fit."""
+    """The network returned something unusable, at a step and sigma that the message names, or did not fit."""
 
 
 class AutoencoderError(MaskGridError, RuntimeError):
@@ -126,7 +126,7 @@ def attach_finished(error: BaseException, result: Any, latents: Any = None) -> N
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out: an accelerator's, the CPU's (torch says so in a plain RuntimeError), or Python's."""
+    """Whether memory ran out: an accelerator's, the CPU's (a plain RuntimeError of torch's), or Python's."""
     if isinstance(error, MaskGridError):
         return False
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":

@@ -126,7 +126,7 @@ class DiffusersHost:
             CancelledError: A callback, or the pipeline's own `_interrupt`, stopped the run.
             RunInterrupted: Ctrl-C.
         """
-        self._check_arguments(conditioning)
+        self.check_arguments(conditioning)
         with torch.no_grad():
             return job.run(lambda stretch: self._drive(stretch, steps, conditioning))
 
@@ -196,7 +196,12 @@ class DiffusersHost:
                 )
             conversation.check_complete()
 
-    def _check_arguments(self, conditioning: Mapping[str, Any]) -> None:
+    def check_arguments(self, conditioning: Mapping[str, Any]) -> None:
+        """Refuse arguments that the pipeline does not take.
+
+        Raises:
+            InvalidTypeError: There are some; the message names them and what is taken.
+        """
         name = type(self.pipe).__name__
         ours = [argument for argument in conditioning if argument in _OURS]
         if ours:

@@ -89,7 +89,7 @@ class Progress:
 
 
 Callback = Callable[[Progress], object]
-"""Called after each call of the network; the run stops when it returns False, Python's, numpy's or torch's."""
+"""Called after each call of the network; the run stops when it returns False, Python's or numpy's."""
 
 
 def asks_to_stop(callback: Callback, progress: Progress) -> bool:
