@@ -6,6 +6,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
+
 import maskgrid
 
 ROOT = Path(__file__).parent.parent
@@ -26,6 +28,41 @@ def test_exported_names_exist_once():
 
 def test_dir_lists_the_exported_names():
     assert set(maskgrid.__all__) <= set(dir(maskgrid))
+
+
+WITHOUT_TORCH = "import sys; sys.modules['torch'] = None; import maskgrid; "
+
+
+def test_without_torch_a_star_import_gives_what_there_is():
+    found = in_a_fresh_process(WITHOUT_TORCH + "from maskgrid import *; print(*dir())").split()
+    assert {"ForkPlan", "Forks", "Grid", "canvas", "masks"} <= set(found)
+    assert not {"MaskGrid", "check"} & set(found)
+
+
+def test_without_torch_help_and_dir_show_what_there_is():
+    shown = in_a_fresh_process(WITHOUT_TORCH + "print(*dir(maskgrid)); help(maskgrid)")
+    assert "class Grid" in shown
+    assert "MaskGrid" not in shown.splitlines()[0].split()
+
+
+@pytest.mark.parametrize("asked", ["maskgrid.MaskGrid", "maskgrid.check", "maskgrid.sampling"])
+def test_without_torch_asking_by_name_says_what_to_install(asked):
+    code = f"try: {asked}\nexcept ImportError as error: print(error)"
+    said = in_a_fresh_process(WITHOUT_TORCH + "\n" + code)
+    assert 'pip install "maskgrid[diffusers]"' in said
+
+
+@pytest.mark.parametrize("name", ["sampling", "mask_grid", "errors", "result", "pictures", "cli"])
+def test_submodules_load_when_they_are_asked_for(name):
+    found = in_a_fresh_process(f"import maskgrid; print(maskgrid.{name}.__name__)")
+    assert found == f"maskgrid.{name}"
+
+
+def test_a_module_that_has_moved_says_where_it_is():
+    with pytest.raises(AttributeError, match=r"it is maskgrid\.mask_grid now"):
+        _ = maskgrid.pipeline
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = maskgrid.nothing
 
 
 def test_importing_brings_nothing_heavy():
