@@ -6,6 +6,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import grimp
 import pytest
 
 import maskgrid
@@ -79,6 +80,21 @@ def test_preparing_masks_with_numpy_brings_nothing_heavy():
         "print(*sys.modules)"
     )
     assert not set(HEAVY) & set(found.split())
+
+
+def test_no_two_files_import_each_other():
+    """Neither directly nor by way of others; the package's own front door leads to all of them, lazily."""
+    graph = grimp.build_graph("maskgrid", cache_dir=None)
+    for imported in graph.find_modules_directly_imported_by("maskgrid"):
+        graph.remove_import(importer="maskgrid", imported=imported)
+    circles = [
+        (one, other)
+        for one in graph.modules
+        for other in graph.find_modules_directly_imported_by(one)
+        if graph.find_shortest_chain(importer=other, imported=one)
+    ]
+    assert len(graph.modules) > 80
+    assert not circles
 
 
 def test_the_version_is_one_everywhere():
