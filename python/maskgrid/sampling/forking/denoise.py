@@ -72,7 +72,7 @@ class Stretch:
 
 
 def denoise(stretch: Stretch) -> Requests:
-    """Walk a stretch.
+    """Denoise the latents of a region over some steps: the loop of a solver with the masked blend in it.
 
     Yields:
         A request for each call of the network; to be sent the denoised latents.
@@ -141,7 +141,7 @@ def _gather(
 
 
 def _report(stretch: Stretch, denoised: Tensor, sigma: Tensor, step: int) -> None:
-    """Tell the callback.
+    """Tell the callback how far the run is.
 
     Raises:
         CancelledError: It returned False.

@@ -33,7 +33,7 @@ class Progress:
 
     @property
     def denoised(self) -> Tensor:
-        """(n * B, C, ..., h, w) the blended denoised latents, for a preview; made when asked for."""
+        """The blended denoised latents (n * B, C, ..., h, w), for a preview; made when asked for."""
         return self.make_denoised()
 
 
