@@ -12,7 +12,7 @@ __all__ = ["check_count", "check_number", "unknown_name"]
 
 
 def check_count(name: str, value: object, low: int, high: int | None = None) -> int:
-    """An integer in [low, high], as an int.
+    """Check an argument that counts: an integer in [low, high].
 
     Raises:
         InvalidTypeError: Not an integer.
@@ -29,7 +29,7 @@ def check_count(name: str, value: object, low: int, high: int | None = None) -> 
 
 
 def check_number(name: str, value: object) -> float:
-    """A finite number, as a float.
+    """Check an argument that is a finite number.
 
     Raises:
         InvalidTypeError: Not a number.

@@ -52,7 +52,7 @@ class ControlOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Controls:
-    """How to sample and how to fork.
+    """What was asked of a run: how to sample and how to fork.
 
     Attributes:
         sampler: A name in `samplers.SAMPLERS`.

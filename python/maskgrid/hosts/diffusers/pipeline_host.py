@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from maskgrid.errors import CancelledError, DenoiserError, InvalidTypeError, InvalidValueError
+from maskgrid.errors import (
+    CancelledError,
+    DenoiserError,
+    InvalidTypeError,
+    InvalidValueError,
+    in_one_line,
+    is_out_of_memory,
+)
 from maskgrid.hosts.diffusers.families import Layout, accepted_arguments, layout_of, network_of
 from maskgrid.hosts.diffusers.hosted_scheduler import Conversation, hosted
 from maskgrid.hosts.diffusers.step_fractions import fractions_of_stretch
@@ -118,7 +125,7 @@ class DiffusersHost:
             CancelledError: A callback, or the pipeline's own `_interrupt`, stopped the run.
             RunInterrupted: Ctrl-C.
         """
-        self._check_arguments(conditioning)
+        self.check_arguments(conditioning)
         with torch.no_grad():
             return sampling.complete(lambda stretch: self._drive(stretch, steps, conditioning))
 
@@ -178,7 +185,9 @@ class DiffusersHost:
         with hosted(self.pipe, conversation):
             try:
                 self.pipe(**arguments)
-            except torch.OutOfMemoryError as error:
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
                 raise DenoiserError(_too_much(len(first), error)) from error
             if getattr(self.pipe, "_interrupt", False) and not conversation.is_complete:
                 raise CancelledError(
@@ -187,7 +196,12 @@ class DiffusersHost:
                 )
             return conversation.complete()
 
-    def _check_arguments(self, conditioning: Mapping[str, Any]) -> None:
+    def check_arguments(self, conditioning: Mapping[str, Any]) -> None:
+        """Refuse arguments that the pipeline does not take.
+
+        Raises:
+            InvalidTypeError: There are some; the message names them and what is taken.
+        """
         name = type(self.pipe).__name__
         ours = [argument for argument in conditioning if argument in _OURS]
         if ours:
@@ -199,10 +213,10 @@ class DiffusersHost:
             raise InvalidTypeError(f"{name} does not take {', '.join(unknown)}; allowed: {allowed}")
 
 
-def _too_much(items: int, error: torch.OutOfMemoryError) -> str:
+def _too_much(items: int, error: Exception) -> str:
     """What to do about a call that did not fit."""
     way = f"a micro_batch below {items}" if items > 1 else "half precision, or the pipeline's own offloading"
-    reason = str(error).split(". ")[0]
+    reason = in_one_line(str(error).split(". ")[0])
     return f"out of memory with {items} in one call of the pipeline; allowed: {way} ({reason})"
 
 

@@ -18,13 +18,12 @@ runs the network, and how, is not its business:
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from maskgrid.errors import CancelledError
 from maskgrid.sampling.forking.fork_run import ForkRun
-from maskgrid.sampling.forking.progress import Callback, Progress
+from maskgrid.sampling.forking.progress import Callback, Progress, asks_to_stop
 from maskgrid.sampling.forking.region import Region
 from maskgrid.sampling.forking.request import Answer, AnswerCheck, Request
 from maskgrid.sampling.forking.state import State
@@ -73,7 +72,7 @@ class Stretch:
 
 
 def denoise(stretch: Stretch) -> Requests:
-    """Walk a stretch.
+    """Denoise the latents of a region over some steps: the loop of a solver with the masked blend in it.
 
     Yields:
         A request for each call of the network; to be sent the denoised latents.
@@ -142,7 +141,7 @@ def _gather(
 
 
 def _report(stretch: Stretch, denoised: Tensor, sigma: Tensor, step: int) -> None:
-    """Tell the callback.
+    """Tell the callback how far the run is.
 
     Raises:
         CancelledError: It returned False.
@@ -157,6 +156,5 @@ def _report(stretch: Stretch, denoised: Tensor, sigma: Tensor, step: int) -> Non
 
     place, steps = run.first + step, run.steps
     told = Progress(place, steps, sigma.float(), region.forks, len(run.masks), region.is_sheet, make_denoised)
-    answer = stretch.callback(told)
-    if isinstance(answer, bool | np.bool_) and not answer:
+    if asks_to_stop(stretch.callback, told):
         raise CancelledError(f"a callback asked to stop at step {place} of {steps}")

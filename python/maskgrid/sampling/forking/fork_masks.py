@@ -41,7 +41,7 @@ class ForkMasks:
 
     @classmethod
     def from_plan(cls, plan: ForkPlan) -> "ForkMasks":
-        """The masks of a fork plan."""
+        """Noise masks of the forks of a `ForkPlan`."""
         size = (int(plan.grid.latent_size[0]), int(plan.grid.latent_size[1]))
         writes, places = torch.as_tensor(plan.writes), torch.as_tensor(plan.places)
         patches = Patches.covering(places, writes, size)
@@ -56,7 +56,7 @@ class ForkMasks:
     def from_tensor(
         cls, masks: Tensor, *, rows: int, columns: int, writes: Tensor | None = None
     ) -> "ForkMasks":
-        """The masks given as they are, one for each cell.
+        """Noise masks that are given as a tensor, one for each cell.
 
         Args:
             masks: (rows * columns, 1, h, w) bool or floating, in [0, 1], on any device.
@@ -91,23 +91,23 @@ class ForkMasks:
 
     @property
     def size(self) -> tuple[int, int]:
-        """(h, w) of the sheet in latents."""
+        """Height and width of the sheet in latents."""
         return self.patches.sheet
 
     def batch(self, start: int = 0, stop: int | None = None) -> Tensor:
-        """(n, 1, h, w) float32: the dense noise masks of forks start to stop - 1."""
+        """The noise masks of forks start to stop - 1 as whole sheets, (n, 1, h, w) float32."""
         forks = range(len(self))[start:stop]
         dense = torch.zeros(len(forks), 1, *self.size)
         self.patches.of(forks).paste(self.values[start:stop, None], dense)
         return dense
 
     def sheet(self) -> Tensor:
-        """(1, 1, h, w) float32: the noise mask of the sheet while the forks are sampled together."""
+        """The noise mask of the sheet while the forks are sampled together, (1, 1, h, w) float32."""
         return self.together[None, None]
 
 
 def as_fork_masks(plan: ForkPlan | ForkMasks | Tensor, rows: int | None, columns: int | None) -> ForkMasks:
-    """The masks, however they were given.
+    """Noise masks of forks, from whatever they are given as: a plan, a tensor, or masks.
 
     Args:
         plan: A fork plan, masks, or a tensor of masks as `ForkMasks.from_tensor` takes.

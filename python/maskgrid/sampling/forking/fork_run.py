@@ -83,30 +83,30 @@ class ForkRun:
 
     @cached_property
     def image_latents(self) -> Tensor:
-        """(1, B, C, ..., h, w) the clean sheet as the model knows it, in the solver's dtype."""
+        """The clean sheet as the model knows it, (1, B, C, ..., h, w) in the solver's dtype."""
         return self.latent_format.encode(self.latents.to(self.solver_dtype))[None]
 
     def sheet_region(self) -> Region:
-        """The sheet together: one row, in which the cells of all forks change."""
+        """The region that is the sheet together: one row, in which the cells of all forks change."""
         patches = Patches.whole(1, self.masks.size)
         return self._region(self.forks, (), patches, self.masks.together[None])
 
     def fork_region(self, forks: Sequence[int]) -> Region:
-        """A row for each of these forks."""
+        """The region that has a row for each of these forks."""
         chosen = tuple(forks)
         return self._region(chosen, chosen, self.masks.patches.of(chosen), self.masks.values[list(chosen)])
 
     def mask(self, region: Region, step: int) -> Tensor:
-        """(n, 1, ..., height, width) the mask to blend with at a step."""
+        """The mask that a region's rows are blended with at a step, (n, 1, ..., height, width)."""
         return BLENDS[self.blend](region.mask, step / self.step_count)
 
     def start(self, region: Region) -> Tensor:
-        """(1 or n, B, C, ..., *patch) the x that a region's rows start from."""
+        """The x that a region's rows start from, (1 or n, B, C, ..., *patch)."""
         x = self.table.start(self.image_latents, self._start_noise(region), self.sigmas[0])
         return region.cut(x)
 
     def surrounding_noise(self, region: Region) -> Tensor:
-        """(1 or n, B, C, ..., h, w) what the surroundings of a region's rows are noised with."""
+        """The noise that the surroundings of a region's rows are noised with, (1 or n, B, C, ..., h, w)."""
         if not self.solver.second_noise:
             return self._start_noise(region)
         return self._noise_of(region, second_noise)

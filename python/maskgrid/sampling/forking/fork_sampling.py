@@ -9,7 +9,14 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from maskgrid.errors import DenoiserError, InvalidTypeError, InvalidValueError, RunInterrupted, keep_result
+from maskgrid.errors import (
+    DenoiserError,
+    InvalidTypeError,
+    InvalidValueError,
+    RunInterrupted,
+    attach_finished,
+    is_out_of_memory,
+)
 from maskgrid.sampling.argument_checks import check_count
 from maskgrid.sampling.forking.denoise import Stretch, denoise
 from maskgrid.sampling.forking.finish import finish_forks, leave_forks
@@ -98,9 +105,10 @@ class ForkSampling:
                 self._walk(drive)
         except KeyboardInterrupt as stop:
             interrupted = RunInterrupted("interrupted while sampling; the finished forks are in `result`")
-            raise keep_result(interrupted, self.result) from stop
+            attach_finished(interrupted, self.result)
+            raise interrupted from stop
         except BaseException as error:
-            keep_result(error, self.result)
+            attach_finished(error, self.result)
             raise
         result = self.result
         assert result is not None, "a sampling that was driven to its end has forks"
@@ -165,6 +173,8 @@ def _drive(stretch: Stretch, answer: Callable[[Request], Answer]) -> State:
             raise DenoiserError(f"the denoiser raised StopIteration at {request}") from error
         except Exception as error:
             error.add_note(f"raised by the denoiser at {request}")
+            if is_out_of_memory(error):
+                error.add_note(f"{len(request.x)} items did not fit; allowed: a smaller micro_batch")
             raise
         # Nobody holds on to the batch while the next one is made.
         request = None

@@ -37,7 +37,7 @@ class Patches:
 
     @classmethod
     def whole(cls, count: int, sheet: tuple[int, int]) -> "Patches":
-        """Patches that are the sheet itself."""
+        """Patches that are as large as the sheet."""
         return cls(((0, 0),) * count, sheet, sheet)
 
     @classmethod
@@ -72,7 +72,7 @@ class Patches:
         return len(self.places)
 
     def of(self, forks: Sequence[int]) -> "Patches":
-        """The patches of some forks."""
+        """The patches of some of the forks."""
         return Patches(tuple(self.places[i] for i in forks), self.size, self.sheet)
 
     @property
@@ -92,7 +92,7 @@ class Patches:
         return None if self._lattice is None else _lattice_view(sheets, self._lattice, self.size)
 
     def cut(self, sheets: Tensor) -> Tensor:
-        """Patch n of sheet n.
+        """Cut patch n out of sheet n.
 
         Args:
             sheets: (N or 1, ..., h, w).
@@ -219,7 +219,7 @@ def _lattice_view(sheets: Tensor, lattice: _Lattice, size: tuple[int, int]) -> T
 
 
 def arrange_cells(sheets: Tensor, cells: Tensor, onto: Tensor) -> None:
-    """Write each cell of its own sheet onto one sheet, in place.
+    """Write cells, each from its own sheet of latents, onto one sheet, in place.
 
     Args:
         sheets: (N, ..., h, w).

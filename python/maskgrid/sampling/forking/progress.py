@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-__all__ = ["Callback", "Progress"]
+from maskgrid.errors import CallbackError
+
+__all__ = ["Callback", "Progress", "asks_to_stop"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,9 +33,26 @@ class Progress:
 
     @property
     def denoised(self) -> Tensor:
-        """(n * B, C, ..., h, w) the blended denoised latents, for a preview; made when asked for."""
+        """The blended denoised latents (n * B, C, ..., h, w), for a preview; made when asked for."""
         return self.make_denoised()
 
 
 Callback = Callable[[Progress], object]
 """Called after each call of the network; the run stops when it returns False, Python's or numpy's."""
+
+
+def asks_to_stop(callback: Callback, progress: Progress) -> bool:
+    """Tell a callback where the run is; whether it returned False.
+
+    Raises:
+        CallbackError: It raised StopIteration, which the solvers' loop would take for its own end.
+    """
+    try:
+        answer = callback(progress)
+    except StopIteration as error:
+        raise CallbackError("the callback raised StopIteration; allowed: False to stop the run") from error
+    if answer is None or isinstance(answer, bool):
+        return answer is False
+    # A comparison of numbers from numpy or torch, which is no bool of Python's.
+    is_scalar = "bool" in str(getattr(answer, "dtype", "")) and getattr(answer, "ndim", 1) == 0
+    return is_scalar and not answer

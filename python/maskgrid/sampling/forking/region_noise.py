@@ -37,7 +37,7 @@ class RegionNoise(StepNoise):
 
     @property
     def position(self) -> int:
-        """Draws done."""
+        """Draws of step noise done."""
         return self._items[0].position
 
     def __call__(self, sigma: Tensor, following: Tensor) -> Tensor:
@@ -75,7 +75,7 @@ def choose_seeds(seed: int, rule: str | Sequence[int], count: int) -> tuple[int,
 def choose_start_noise(
     latents: Tensor, seeds: Sequence[int], *, add_noise: bool, noise: Tensor | None
 ) -> Tensor | None:
-    """(1, B, C, ..., h, w) the noise that a run starts from, on the CPU; None when each fork draws its own.
+    """The noise that a run starts from, (1, B, C, ..., h, w) on the CPU; None when each fork draws its own.
 
     Args:
         latents: The clean sheet.

@@ -50,29 +50,29 @@ class ForkLatents:
 
     @property
     def rows(self) -> int:
-        """Rows of the grid."""
+        """Rows of the grid whose cells the forks renew."""
         return self.masks.rows
 
     @property
     def columns(self) -> int:
-        """Columns of the grid."""
+        """Columns of the grid whose cells the forks renew."""
         return self.masks.columns
 
     @property
     def cells(self) -> tuple[int, ...]:
-        """The cell of each fork that is here."""
+        """The cell that each of the forks here renews."""
         return tuple(self.masks.cells[i] for i in self.numbers)
 
     @property
     def latents(self) -> Tensor:
-        """(n * B, C, ..., h, w) all sheets, fork-major; made anew when asked for."""
+        """The latents of all forks as whole sheets (n * B, C, ..., h, w), fork-major; made when asked for."""
         sheets = self.background.expand(len(self), *self.background.shape[1:])
         sheets = sheets.clone(memory_format=torch.contiguous_format)
         self.places.paste(self.patches, sheets)
         return sheets.flatten(0, 1)
 
     def merged(self) -> Tensor:
-        """(B, C, ..., h, w): one sheet with every new cell that is here.
+        """The latents of one sheet (B, C, ..., h, w) with every new cell that is here.
 
         A cell is the part of the sheet that is the fork's own; where a mask reaches over its border, which it
         can do when cells do not divide by the stride, that part is left out.
@@ -101,7 +101,7 @@ class ForkLatents:
         )
 
     def carry_on(self, run: ForkRun, state: State) -> "ForkLatents":
-        """The same with what carrying on needs."""
+        """The same forks with the run and the state that `continue_forks` goes on from."""
         return replace(self, run=run, state=state)
 
     @staticmethod
@@ -129,7 +129,7 @@ class ForkLatents:
 
     @staticmethod
     def load(path: str | PathLike[str], *, device: torch.device | str = "cpu") -> "ForkLatents":
-        """Read what `save` wrote.
+        """Read forks from a safetensors file that `save` wrote.
 
         Raises:
             InvalidValueError: Not such a file, or one of a later version.

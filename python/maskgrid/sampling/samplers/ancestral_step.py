@@ -34,7 +34,7 @@ def ancestral_split(
 
 
 def ancestral_levels(sigma: Tensor, following: Tensor, eta: float) -> tuple[Tensor, Tensor]:
-    """(down, up) of an ancestral step where x is the image plus noise: down^2 + up^2 = following^2.
+    """Levels (down, up) of an ancestral step where x is the image plus noise: down^2 + up^2 = following^2.
 
     Song et al., arXiv 2010.02502, eq. 16.
     """

@@ -37,7 +37,7 @@ _BROWNIAN_DIGITS = 6
 
 
 def check_seed(seed: object) -> int:
-    """The seed itself, if it is one.
+    """A seed as an integer, if it is one: 0 to 2^64 - 1.
 
     Raises:
         InvalidTypeError: Not an integer.
@@ -83,7 +83,7 @@ class StepNoise(ABC):
 
 
 class NoNoise(StepNoise):
-    """For runs whose sampler adds none."""
+    """The step noise of runs whose sampler adds none."""
 
     def __call__(self, sigma: Tensor, following: Tensor) -> Tensor:
         """Refuses.
