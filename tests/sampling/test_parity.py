@@ -12,8 +12,8 @@ from maskgrid.sampling.samplers import SAMPLERS
 
 pytest.importorskip("diffusers")
 
-# One evaluation of these two lies midway between two timesteps of the table, and the last bit of its sigma, which
-# is not the same on every CPU, decides which one the network is told.
+# One evaluation of these two lies midway between two timesteps of the table, and the last bit of its sigma,
+# which is not the same on every CPU, decides which one the network is told.
 TIED = {"new.sf.dpmpp_2s_ancestral_cfg_pp.eps", "new.fs.dpmpp_2s_ancestral_cfg_pp.eps"}
 TIE = (0.49355167, 0.49355170)
 

@@ -1,5 +1,6 @@
 """Samplers: the laws that hold for every one of them, and what tells them apart."""
 
+import re
 from dataclasses import replace
 from typing import get_args
 
@@ -9,8 +10,8 @@ from solving import crooked, drive, gaussian_denoiser, gaussian_std, solve, take
 
 from maskgrid.errors import InvalidValueError
 from maskgrid.sampling.noise_levels.noise_table import NoiseTable
-from maskgrid.sampling.noise_levels.schedules import make_sigmas
-from maskgrid.sampling.samplers import SAMPLERS, get_sampler
+from maskgrid.sampling.noise_levels.schedules import SCHEDULES, make_sigmas
+from maskgrid.sampling.samplers import SAMPLERS, get_sampler, webui_names
 from maskgrid.sampling.samplers.dpmpp_sde import dpmpp_2m_sde
 from maskgrid.sampling.samplers.euler import euler
 from maskgrid.sampling.samplers.noise import initial_noise, step_noise
@@ -294,11 +295,43 @@ def test_second_names_are_the_same_samplers() -> None:
 
 @pytest.mark.parametrize(
     ("name", "nearest"),
-    [("eular", "euler"), ("DPM++ 2M", "dpmpp_2m"), ("unipc", "uni_pc"), ("DDIM", "ddim")],
+    [("eular", "euler"), ("dpmpp-2m", "dpmpp_2m"), ("uni pc", "uni_pc"), ("sa_solvr", "sa_solver")],
 )
 def test_unknown_names_get_a_hint(name: str, nearest: str) -> None:
     with pytest.raises(InvalidValueError, match=rf"sampler '.*' is not known\. Did you mean '{nearest}'"):
         get_sampler(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "sampler", "schedule"),
+    [
+        ("DPM++ 2M Karras", "dpmpp_2m", "karras"),
+        ("Euler a", "euler_ancestral", None),
+        ("DPM++ SDE Karras", "dpmpp_sde", "karras"),
+        ("DPM++ 2M SDE Heun Exponential", "dpmpp_2m_sde_heun", "exponential"),
+        ("DPM++ 3M SDE Exponential", "dpmpp_3m_sde", "exponential"),
+        ("DPM++ 2S a Karras", "dpmpp_2s_ancestral", "karras"),
+        ("DPM2 a Karras", "dpm_2_ancestral", "karras"),
+        ("LMS Karras", "lms", "karras"),
+        ("Restart", "heun", "karras"),
+        ("UniPC", "uni_pc", None),
+        ("DDIM", "ddim", None),
+        ("DPM fast", "dpm_fast", None),
+        ("Euler SGM Uniform", "euler", "sgm_uniform"),
+        ("k_dpmpp_2s_a_ka", "dpmpp_2s_ancestral", "karras"),
+        ("k_euler_a", "euler_ancestral", None),
+    ],
+)
+def test_names_of_the_web_ui_are_translated(name: str, sampler: str, schedule: str | None) -> None:
+    hint = f"sampler='{sampler}'" + (f", schedule='{schedule}'" if schedule else "")
+    with pytest.raises(InvalidValueError, match=re.escape(f"{name!r} is not known. Did you mean {hint}?")):
+        get_sampler(name)
+
+
+def test_whatever_the_web_ui_says_is_there() -> None:
+    named = {*webui_names._SAMPLERS.values(), *webui_names._SHORT.values()}
+    assert named <= set(SAMPLERS)
+    assert {name for name in webui_names._SCHEDULES.values() if name} <= set(SCHEDULES)
 
 
 def test_no_name_at_all_gets_the_list() -> None:

@@ -44,7 +44,12 @@ def check_number(name: str, value: object) -> float:
 
 
 def unknown_name(
-    kind: str, name: object, allowed: Iterable[str], *, why: str = "is not known"
+    kind: str,
+    name: object,
+    allowed: Iterable[str],
+    *,
+    why: str = "is not known",
+    meant: str | None = None,
 ) -> InvalidValueError:
     """An error that lists the names there are and suggests the nearest one.
 
@@ -53,6 +58,7 @@ def unknown_name(
         name: What was given.
         allowed: Every name that would do.
         why: What is wrong with the name.
+        meant: What to suggest, where that is known better than by likeness.
 
     Returns:
         The error, to be raised by the caller.
@@ -61,5 +67,6 @@ def unknown_name(
     # Names are lower case with p for plus, people write DPM++ 2M.
     plain = str(name).lower().replace("+", "p").replace("-", "_").replace(" ", "_")
     near = difflib.get_close_matches(plain, choices, n=1, cutoff=0.0) if plain else []
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+    suggested = meant or (repr(near[0]) if near else None)
+    hint = f" Did you mean {suggested}?" if suggested else ""
     return InvalidValueError(f"{kind} {name!r} {why}.{hint} Allowed: {', '.join(choices)}")

@@ -59,8 +59,8 @@ def euler_ancestral_cfg_pp(x: Tensor, walk: Walk, *, eta: float = 1.0) -> Guided
 def dpmpp_2s_ancestral_cfg_pp(x: Tensor, walk: Walk, *, eta: float = 1.0) -> GuidedSteps:
     """DPM-Solver++(2S) with CFG++ to below the next sigma, then noise back up to it.
 
-    Each of its two moves, to the midpoint in lambda and over the whole step, shifts x by the guidance that the
-    step began with, denoised - uncond; the uncond is the newest, so the whole step has the midpoint's.
+    Each of its two moves, to the midpoint in lambda and over the whole step, shifts x by denoised - uncond.
+    denoised is that of the step's beginning, uncond the newest, so that the whole step has the midpoint's.
     """
     for step, sigma, following in walk.steps():
         denoised, uncond = yield x, sigma, step

@@ -34,6 +34,7 @@ from maskgrid.sampling.samplers.sa_solver import sa_solver, sa_solver_pece
 from maskgrid.sampling.samplers.seeds import exp_heun_2_x0, exp_heun_2_x0_sde, seeds_2, seeds_3
 from maskgrid.sampling.samplers.uni_pc import uni_pc, uni_pc_bh2
 from maskgrid.sampling.samplers.walk import Solver
+from maskgrid.sampling.samplers.webui_names import translate
 
 __all__ = ["SAMPLERS", "SamplerInfo", "SamplerName", "get_sampler"]
 
@@ -191,8 +192,14 @@ def get_sampler(name: str) -> SamplerInfo:
     """The sampler of this name.
 
     Raises:
-        InvalidValueError: There is none; the message lists what there is and suggests the nearest name.
+        InvalidValueError: There is none; the message lists what there is and suggests the nearest name, or
+            what a name of the web UI, such as "DPM++ 2M Karras", is here.
     """
     if name in SAMPLERS:
         return SAMPLERS[name]
-    raise unknown_name("sampler", name, SAMPLERS)
+    meant = translate(name) if isinstance(name, str) else None
+    if meant is None:
+        raise unknown_name("sampler", name, SAMPLERS)
+    sampler, schedule = meant
+    hint = f"sampler={sampler!r}" + (f", schedule={schedule!r}" if schedule else "")
+    raise unknown_name("sampler", name, SAMPLERS, meant=hint)
