@@ -4,10 +4,12 @@
 
 The images are Gaussian, so the exact denoiser is linear and the probability flow is known: x keeps its
 proportion to the standard deviation at sigma. Every run starts from the same x and ramps up its order itself.
+dpm_adaptive finds its steps itself: its line goes over tolerances, from the usual one to a thousandth of it.
 """
 
 import math
 import sys
+from functools import partial
 from pathlib import Path
 
 import matplotlib as mpl
@@ -23,10 +25,12 @@ from solving import drive, gaussian_denoiser, gaussian_std
 
 from maskgrid.sampling import NoiseTable
 from maskgrid.sampling.samplers import SAMPLERS
-from maskgrid.sampling.samplers.walk import Walk
+from maskgrid.sampling.samplers.dpm_adaptive import dpm_adaptive
+from maskgrid.sampling.samplers.walk import Solver, Walk
 
 TARGET = Path(__file__).parents[1] / "docs" / "images" / "convergence.png"
 STEPS = (6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
+TOLERANCES = tuple(10 ** (-k / 3) for k in range(10))
 MODELS = {
     "epsilon and v models, sigma 10 to 0.1": (NoiseTable.stable_diffusion(), 10.0, 0.1),
     "flow models, sigma 0.98 to 0.05": (NoiseTable.flow(), 0.98, 0.05),
@@ -36,6 +40,10 @@ STYLES = {
     "heunpp2": ("#888888", "--"),
     "heun": ("#1f77b4", "-"),
     "dpm_2": ("#1f77b4", "--"),
+    "exp_heun_2_x0": ("#1f77b4", ":"),
+    "gradient_estimation": ("#888888", ":"),
+    "dpm_fast": ("#8c564b", "-"),
+    "dpm_adaptive": ("#8c564b", ":"),
     "dpmpp_2m": ("#2ca02c", "-"),
     "res_multistep": ("#2ca02c", "--"),
     "lms": ("#d62728", "-"),
@@ -47,7 +55,7 @@ STYLES = {
 }
 
 
-def measure(name: str, table: NoiseTable, first: float, last: float, steps: int) -> tuple[int, float]:
+def measure(solver: Solver, table: NoiseTable, first: float, last: float, steps: int) -> tuple[int, float]:
     """(evaluations of the network, relative error) of a run on Karras' schedule."""
     ramp = torch.linspace(first ** (1 / 7), last ** (1 / 7), steps + 1, dtype=torch.float64)
     sigmas = ramp**7
@@ -60,19 +68,23 @@ def measure(name: str, table: NoiseTable, first: float, last: float, steps: int)
         return network(x, sigma)
 
     x = gaussian_std(table, sigmas[0]).reshape(1, 1, 1, 1)
-    end = drive(SAMPLERS[name].solve(x, Walk(sigmas, table)), denoiser)
+    end = drive(solver(x, Walk(sigmas, table)), denoiser)
     return asked, abs(float(end / gaussian_std(table, sigmas[-1])) - 1)
 
 
 def draw(axes: Axes, title: str, table: NoiseTable, first: float, last: float) -> None:
     """One panel: a line for each sampler."""
-    print(f"{title}\n{'sampler':16} " + " ".join(f"{steps:>8}" for steps in STEPS) + "  slope")
+    print(f"{title}\n{'sampler':20} " + " ".join(f"{steps:>8}" for steps in STEPS) + "  slope")
     for name, (colour, line) in STYLES.items():
-        points = [measure(name, table, first, last, steps) for steps in STEPS]
+        if name == "dpm_adaptive":
+            runs = [(partial(dpm_adaptive, rtol=0.05 * t, atol=0.0078 * t), STEPS[0]) for t in TOLERANCES]
+        else:
+            runs = [(SAMPLERS[name].solve, steps) for steps in STEPS]
+        points = [measure(solver, table, first, last, steps) for solver, steps in runs]
         axes.loglog(*zip(*points, strict=True), line, color=colour, label=name, linewidth=1.6)
         errors = [error for _, error in points]
-        slope = math.log2(errors[-3] / errors[-1])
-        print(f"{name:16} " + " ".join(f"{error:8.1e}" for error in errors) + f"  {slope:.2f}")
+        slope = math.log(errors[-3] / errors[-1], points[-1][0] / points[-3][0])
+        print(f"{name:20} " + " ".join(f"{error:8.1e}" for error in errors) + f"  {slope:.2f}")
     axes.set(title=title, xlabel="evaluations of the network")
     axes.set_xticks([10, 20, 50, 100, 200], labels=["10", "20", "50", "100", "200"])
     axes.minorticks_off()
