@@ -33,7 +33,7 @@ __all__ = [
 
 
 def euler_cfg_pp(x: Tensor, walk: Walk) -> GuidedSteps:
-    """Euler's method with CFG++ (arXiv 2406.08070, algorithm 2), see `euler`."""
+    """Euler's method with CFG++ (arXiv 2406.08070), see `euler`."""
     return euler_ancestral_cfg_pp(x, walk, eta=0.0)
 
 

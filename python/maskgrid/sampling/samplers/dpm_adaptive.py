@@ -19,7 +19,7 @@ _SHORTEST = 1e-6
 
 
 def dpm_adaptive(x: Tensor, walk: Walk, *, rtol: float = 0.05, atol: float = 0.0078) -> Steps:
-    """DPM-Solver-23 (Lu et al., arXiv 2206.00927, appendix C.4): order 3, with order 2 for its error.
+    """DPM-Solver-23 (Lu et al., arXiv 2206.00927): order 3, with order 2 for its error.
 
     A step's error is the difference of the two, each value of it in parts of max(atol, rtol * |x|), as the
     root of the mean square over the whole sheet. A step that errs too much is taken again, shorter. How many

@@ -12,7 +12,7 @@ _STEPS = {1: first_order, 2: second_order, 3: third_order}
 
 
 def dpm_fast(x: Tensor, walk: Walk) -> Steps:
-    """DPM-Solver-fast (Lu et al., arXiv 2206.00927, section 3.4).
+    """DPM-Solver-fast (Lu et al., arXiv 2206.00927).
 
     A stretch of n steps is n evaluations, spent on steps of order 3 that are even in log sigma; what is left
     of n goes into a last one or two of order 2 or 1. Of the schedule only the ends of the stretch count, see

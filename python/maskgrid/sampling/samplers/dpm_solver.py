@@ -41,7 +41,7 @@ def first_order(x: Tensor, walk: Walk, t: Tensor, to: Tensor) -> Evaluation:
 
 
 def second_order(x: Tensor, walk: Walk, t: Tensor, to: Tensor, *, share: float = 1 / 2) -> Evaluation:
-    """A step of DPM-Solver-2 (arXiv 2206.00927, algorithm 4), its stage after a share of it."""
+    """A step of DPM-Solver-2 (arXiv 2206.00927), its stage after a share of it."""
     h = to - t
     epsilon = yield from evaluate(x, t, walk)
     stage = t + share * h
@@ -50,7 +50,7 @@ def second_order(x: Tensor, walk: Walk, t: Tensor, to: Tensor, *, share: float =
 
 
 def third_order(x: Tensor, walk: Walk, t: Tensor, to: Tensor) -> Evaluation:
-    """A step of DPM-Solver-3 (arXiv 2206.00927, algorithm 5), its stages after one and two thirds of it."""
+    """A step of DPM-Solver-3 (arXiv 2206.00927), its stages after one and two thirds of it."""
     _, x = yield from two_orders(x, walk, t, to)
     return x
 

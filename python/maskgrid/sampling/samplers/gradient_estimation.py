@@ -12,7 +12,7 @@ GAMMA = 2.0
 
 
 def gradient_estimation(x: Tensor, walk: Walk, *, gamma: float = GAMMA) -> Steps:
-    """The gradient estimation sampler (Permenter and Yuan, arXiv 2306.04848, algorithm 2).
+    """The gradient estimation sampler (Permenter and Yuan, arXiv 2306.04848).
 
     Denoising is gradient descent on the distance to the images, and two of its gradients tell a better one:
 

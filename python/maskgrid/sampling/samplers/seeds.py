@@ -14,12 +14,12 @@ __all__ = ["exp_heun_2_x0", "exp_heun_2_x0_sde", "seeds_2", "seeds_3"]
 
 
 def seeds_2(x: Tensor, walk: Walk, *, eta: float = 1.0) -> Steps:
-    """SEEDS-2 (arXiv 2305.14267, algorithm 1): the step takes denoised from its midpoint in lambda."""
+    """SEEDS-2 (arXiv 2305.14267): the step takes denoised from its midpoint in lambda."""
     return _two_stages(x, walk, eta=eta, share=0.5, slope=False)
 
 
 def exp_heun_2_x0(x: Tensor, walk: Walk) -> Steps:
-    """The exponential Heun method in data prediction (Hochbruck and Ostermann, Acta Numerica 2010, eq. 2.39).
+    """The exponential Heun method in data prediction (Hochbruck and Ostermann, Acta Numerica 2010).
 
     A line through denoised at both ends of the step is integrated exactly.
     """
@@ -34,7 +34,7 @@ def exp_heun_2_x0_sde(x: Tensor, walk: Walk, *, eta: float = 1.0) -> Steps:
 def seeds_3(
     x: Tensor, walk: Walk, *, eta: float = 1.0, shares: tuple[float, float] = (1 / 3, 2 / 3)
 ) -> Steps:
-    """SEEDS-3 (arXiv 2305.14267, algorithm 2): stages after one and two thirds of the step in lambda."""
+    """SEEDS-3 (arXiv 2305.14267): stages after one and two thirds of the step in lambda."""
     first, second = shares
     for step, sigma, following in walk.steps(snr_sigmas(walk)):
         denoised = yield x, sigma, step
