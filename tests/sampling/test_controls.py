@@ -102,7 +102,7 @@ def test_fork_at_steps_is_the_end_of_schedules_that_give_more_steps() -> None:
     ("options", "words"),
     [
         ({"sampler": "eulr"}, "sampler 'eulr'.*'euler'"),
-        ({"sampler": "dpm_fast"}, "not there yet"),
+        ({"sampler": "DPM++ 2M Karras"}, "sampler='dpmpp_2m', schedule='karras'"),
         ({"schedule": "karas"}, "'karras'"),
         ({"mode": "Sample than Fork"}, "'Sample then Fork'"),
         ({"blend": "lepr"}, "'lerp'"),

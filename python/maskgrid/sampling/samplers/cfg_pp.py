@@ -6,10 +6,9 @@ denoises without the condition, and a step is
 
     x' = alpha' * denoised + sigma' * (x - alpha * uncond) / sigma
 
-in place of the same with denoised twice. A solver here is sent a pair, (denoised, uncond). Its guidance scale
-means more than the usual: 1 to 2 in place of 5 to 10. All but the two Euler solvers take the form of a
-variance-exploding model (alpha 1) for flow models, too, as ComfyUI does. A step to sigma 0 gives denoised
-itself.
+in place of the same with denoised twice. A solver here is sent a pair, (denoised, uncond). All but the two
+Euler solvers take the form of a variance-exploding model (alpha 1) for flow models, too, as ComfyUI does. A
+step to sigma 0 gives denoised itself.
 """
 
 import torch

@@ -39,7 +39,7 @@ def dpm_adaptive(x: Tensor, walk: Walk, *, rtol: float = 0.05, atol: float = 0.0
         return x
     t, end = ends_of(walk)
     if t == end:
-        return (yield x, walk.sigmas[walk.start], walk.start)
+        return (yield x, walk.sigmas[walk.start], walk.start) if walk.sigmas[walk.stop] == 0 else x
     length, before = _FIRST_LENGTH, x
     while t < end - _AT_THE_END:
         to = torch.minimum(end, t + length)

@@ -22,7 +22,7 @@ def dpm_fast(x: Tensor, walk: Walk) -> Steps:
         return x
     start, end = ends_of(walk)
     if start == end:
-        return (yield x, walk.sigmas[walk.start], walk.start)
+        return (yield x, walk.sigmas[walk.start], walk.start) if walk.sigmas[walk.stop] == 0 else x
     orders = _orders(walk.stop - walk.start)
     times = torch.linspace(float(start), float(end), len(orders) + 1, dtype=start.dtype)
     for order, t, to in zip(orders, times[:-1], times[1:], strict=True):

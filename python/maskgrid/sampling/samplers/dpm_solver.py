@@ -18,9 +18,9 @@ Evaluation = Generator[Question, Tensor, Tensor]
 
 
 def ends_of(walk: Walk) -> tuple[Tensor, Tensor]:
-    """(t at the start, t at the end) of a stretch; one to sigma 0 ends at the last sigma above it.
+    """Times t = -log(sigma) at which a stretch starts and ends; one to sigma 0 ends at its last sigma above.
 
-    That is the stretch's own last: where it has a single step to 0, start and end are the same.
+    Where it has nothing but a single step to 0 they are the same.
     """
     last = walk.sigmas[walk.stop]
     last = walk.sigmas[walk.stop - 1] if last == 0 else last
@@ -28,20 +28,20 @@ def ends_of(walk: Walk) -> tuple[Tensor, Tensor]:
 
 
 def evaluate(x: Tensor, t: Tensor, walk: Walk) -> Evaluation:
-    """Epsilon at x and t."""
+    """Evaluate the network for epsilon = (x - denoised) / sigma at time t."""
     sigma = t.neg().exp()
     denoised = yield x, sigma, walk.step_at(sigma)
     return (x - denoised) / sigma
 
 
 def first_order(x: Tensor, walk: Walk, t: Tensor, to: Tensor) -> Evaluation:
-    """A step of DPM-Solver-1, which is Euler's."""
+    """Take a step of DPM-Solver-1 from time t on, which is Euler's."""
     epsilon = yield from evaluate(x, t, walk)
     return x + epsilon * _constant(to, to - t)
 
 
 def second_order(x: Tensor, walk: Walk, t: Tensor, to: Tensor, *, share: float = 1 / 2) -> Evaluation:
-    """A step of DPM-Solver-2 (arXiv 2206.00927), its stage after a share of it."""
+    """Take a step of DPM-Solver-2 from time t on (arXiv 2206.00927), its stage after a share of it."""
     h = to - t
     epsilon = yield from evaluate(x, t, walk)
     stage = t + share * h
@@ -50,7 +50,7 @@ def second_order(x: Tensor, walk: Walk, t: Tensor, to: Tensor, *, share: float =
 
 
 def third_order(x: Tensor, walk: Walk, t: Tensor, to: Tensor) -> Evaluation:
-    """A step of DPM-Solver-3 (arXiv 2206.00927), its stages after one and two thirds of it."""
+    """Take a step of DPM-Solver-3 from time t on (arXiv 2206.00927), its stages after one and two thirds."""
     _, x = yield from two_orders(x, walk, t, to)
     return x
 
@@ -58,7 +58,7 @@ def third_order(x: Tensor, walk: Walk, t: Tensor, to: Tensor) -> Evaluation:
 def two_orders(
     x: Tensor, walk: Walk, t: Tensor, to: Tensor
 ) -> Generator[Question, Tensor, tuple[Tensor, Tensor]]:
-    """A step of DPM-Solver-3, and with it that of DPM-Solver-2 on the first two of its three evaluations."""
+    """Take a step of DPM-Solver-3 and, on the first two of its three evaluations, one of DPM-Solver-2."""
     r1, r2 = 1 / 3, 2 / 3
     h = to - t
     epsilon = yield from evaluate(x, t, walk)

@@ -70,19 +70,19 @@ class _StochasticAdams:
         self._taus = torch.where((self.sigmas <= high) & (self.sigmas >= low), tau, 0.0)
 
     def limit(self, n: int) -> int:
-        """The highest order of a polynomial for the step that ends at sigma n."""
+        """Highest order of the polynomial for the step that ends at sigma n: the last are of low order."""
         return _CORRECTOR_ORDER if self.sigmas[-1] > 0 else len(self.sigmas) - 1 - n
 
     def leave(self, x: Tensor, past: Sequence[Tensor], step: int) -> Tensor:
-        """The x after a step without its noise, by the denoised at its start and before it."""
+        """Predict x after a step, without its noise, by the denoised at its start and before."""
         return self._integrate(x, past, step + 1, newest=step)
 
     def arrive(self, before: Tensor, past: Sequence[Tensor], step: int) -> Tensor:
-        """The x before a step without its noise, by the denoised there and before it."""
+        """Correct x at the start of a step, without noise, by the denoised there and before."""
         return self._integrate(before, past, step, newest=step)
 
     def draw(self, n: int) -> Tensor:
-        """The noise of the step that ends at sigma n, drawn and remembered for its correction."""
+        """Draw the noise of the step that ends at sigma n, and remember it for the correction there."""
         if self._taus[n] == 0:
             return torch.zeros(())
         h = self._lambdas[n] - self._lambdas[n - 1]
@@ -92,11 +92,11 @@ class _StochasticAdams:
         return noise
 
     def noise(self, n: int) -> Tensor:
-        """The noise that was drawn for the step that ends at sigma n."""
+        """Recall the noise of the step that ends at sigma n."""
         return torch.zeros(()) if self._taus[n] == 0 else self._walk.recall("noise")[0]
 
     def _integrate(self, x: Tensor, past: Sequence[Tensor], n: int, *, newest: int) -> Tensor:
-        """A step to sigma n by a polynomial through denoised of step `newest` and of those before it.
+        """Move x to sigma n by a polynomial through the denoised of step `newest` and of those before it.
 
         x' = (sigma' / sigma) * exp(-tau^2 h) * x + alpha' * sum of b_k * denoised_k
         """
@@ -110,7 +110,7 @@ class _StochasticAdams:
 
 
 def _adams_weights(nodes: Sequence[float], h: float, speed: float) -> list[float]:
-    """The integrals of speed * exp(speed * (u - h)) * L_k(u) over u from 0 to h (arXiv 2309.05019, eq. 15).
+    """Weights of SA-Solver: speed * exp(speed * (u - h)) * L_k(u) integrated over u from 0 to h (eq. 15).
 
     L_k are Lagrange's polynomials over the nodes. The integrals of u^p follow from each other by parts, and
     the weights are those that give them when u^p is taken at the nodes.

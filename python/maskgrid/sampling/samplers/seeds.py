@@ -88,30 +88,28 @@ class _Stages:
         self._drawn_to = 0.0
 
     def sigma(self, share: float) -> Tensor:
-        """The noise level there."""
-        if share == 1:
-            return self._last
+        """Sigma after a share of the step."""
+        if share in (0, 1):
+            return self._last if share else self._first
         return self._walk.table.sigma_of_half_log_snr(self._lambda + share * self._h)
 
     def drift(self, x: Tensor, denoised: Tensor, share: float) -> Tensor:
-        """X there without the noise, if denoised stayed the same."""
+        """Move x over a share of the step without its noise, if denoised stayed the same."""
         sigma, length = self.sigma(share), share * self._h
         weight = -self._walk.table.alpha(sigma) * torch.expm1(-length * (1 + self._eta))
         return x * (sigma / self._first * torch.exp(-length * self._eta)) + denoised * weight
 
     def slope(self, share: float, *, over: float) -> Tensor:
-        """What the change of denoised over a first share weighs in x at another, as the slope of a line."""
+        """Weight in x, after a share of the step, of what denoised changes over another: a line's slope."""
         size = share * self._h * (1 + self._eta)
         return self._walk.table.alpha(self.sigma(share)) * phi_2(size) * (share / over)
 
     def noise(self, share: float) -> Tensor:
-        """The noise in x there: that of the last stage, faded, and a new draw for the way from it."""
+        """Draw the noise in x after a share of the step: the last stage's, faded, and that of the rest."""
         if self._eta == 0:
             return torch.zeros(())
         length = (share - self._drawn_to) * self._h * self._eta
-        drawn = self._walk.noise(
-            self.sigma(self._drawn_to) if self._drawn_to else self._first, self.sigma(share)
-        )
+        drawn = self._walk.noise(self.sigma(self._drawn_to), self.sigma(share))
         fresh = drawn * (-torch.expm1(-2 * length)).sqrt()
         self._noise = fresh if self._noise is None else self._noise * torch.exp(-length) + fresh
         self._drawn_to = share
