@@ -2,7 +2,8 @@
 
     python tools/parity_table.py [part of a name]
 
-The errors are ||out - expected|| / ||expected||; the status is 1 if one is 1e-4 or more.
+The errors are ||out - expected|| / ||expected||; the status is 1 if one is 1e-5 or more. Two runs are marked:
+a last bit that is not the same on every CPU decides there which timestep the network is told, and 2e-4 will do.
 """
 
 import sys
@@ -14,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "sampling"))
 
 from parity_cases import cases, relative_error, rerun
 
-LIMIT = 1e-4
+LIMIT, LIMIT_OF_TIES = 1e-5, 2e-4
 
 
 def main(part: str = "") -> int:
@@ -22,20 +23,22 @@ def main(part: str = "") -> int:
     torch.set_num_threads(1)
     chosen = [case for case in cases() if part in case.name]
     print(f"{'name':36} {'sampler':26} {'schedule':16} {'mode':17} error")
-    errors = []
+    errors, failed = [], 0
     for case in chosen:
         error = relative_error(case, rerun(case))
         errors.append(error)
+        failed += error >= (LIMIT_OF_TIES if case.is_tied else LIMIT)
         node = case.inputs
         print(
-            f"{case.name:36} {case.sampler:26} {node['scheduler']:16} {node['mode']:17} {error:.1e}",
+            f"{case.name:36} {case.sampler:26} {node['scheduler']:16} {node['mode']:17} {error:.1e}"
+            + " tied" * case.is_tied,
             flush=True,
         )
     if not errors:
         print(f"no case has {part!r} in its name", file=sys.stderr)
         return 1
     print(f"{len(errors)} cases, largest error {max(errors):.1e}")
-    return int(max(errors) >= LIMIT)
+    return int(failed > 0)
 
 
 if __name__ == "__main__":
