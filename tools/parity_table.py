@@ -1,9 +1,9 @@
-"""Print the relative error of every run of the original node that maskgrid can repeat.
+"""Print the relative error of every run of the original node, repeated by maskgrid.
 
     python tools/parity_table.py [part of a name]
 
-The errors are ||out - expected|| / ||expected||; the status is 1 if one is 1e-5 or more. Two runs are marked:
-a last bit that is not the same on every CPU decides there which timestep the network is told, and 2e-4 will do.
+The errors are ||out - expected|| / ||expected||; the status is 1 if one is 1e-5 or more. Two runs are marked: a
+last bit that is not the same on every CPU decides there which timestep the network is told; 2e-4 will do.
 """
 
 import sys

@@ -3,9 +3,9 @@
     sampler = get_sampler("dpmpp_2m")
     steps = sampler.solve(x, walk)             # a generator, see maskgrid.sampling.samplers.walk
 
-The files that are no solver: `registry` knows the names, `walk` is the contract, `noise` draws the step
-noise, and `euler_step`, `ancestral_step`, `half_log_snr` and `linear_multistep` are what several solvers
-share.
+The files that are no solver: `registry` knows the names and `webui_names` other people's, `walk` is the
+contract, `noise` draws the step noise, and `euler_step`, `ancestral_step`, `half_log_snr`, `linear_multistep`
+and `dpm_solver` are what several solvers share.
 """
 
 from maskgrid.sampling.samplers.registry import SAMPLERS, SamplerInfo, get_sampler
