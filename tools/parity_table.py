@@ -2,8 +2,9 @@
 
     python tools/parity_table.py [part of a name]
 
-The errors are ||out - expected|| / ||expected||; the status is 1 if one is 1e-5 or more. Two runs are marked: a
-last bit that is not the same on every CPU decides there which timestep the network is told; 2e-4 will do.
+The errors are ||out - expected|| / ||expected||; the status is 1 if one is 1e-5 or more. Two runs are marked:
+a last bit that is not the same on every CPU decides there which timestep the network is told; for them it is
+2e-4.
 """
 
 import sys

@@ -76,6 +76,12 @@ def test_whatever_the_web_ui_says_is_there() -> None:
     assert {name for name in webui_names._SCHEDULES.values() if name} <= set(SCHEDULES)
 
 
+@pytest.mark.parametrize("name", [None, 3, ["euler"]])
+def test_what_is_no_name_is_refused(name: object) -> None:
+    with pytest.raises(InvalidValueError, match=r"sampler .* is not known\..* Allowed: euler"):
+        get_sampler(name)  # type: ignore[arg-type]
+
+
 def test_no_name_at_all_gets_the_list() -> None:
     with pytest.raises(InvalidValueError, match=r"sampler '' is not known\. Allowed: euler, euler_cfg_pp"):
         get_sampler("")

@@ -195,7 +195,7 @@ def get_sampler(name: str) -> SamplerInfo:
         InvalidValueError: There is none; the message lists what there is and suggests the nearest name, or
             what a name of the web UI, such as "DPM++ 2M Karras", is here.
     """
-    if name in SAMPLERS:
+    if isinstance(name, str) and name in SAMPLERS:
         return SAMPLERS[name]
     meant = translate(name) if isinstance(name, str) else None
     if meant is None:
