@@ -24,11 +24,6 @@ FOLDERS = (DATA / "parity", DATA / "parity_more")
 DEFECTS = ("end_leftover", "batch2", "cell20", "karras.part")
 
 
-# One evaluation of these two lies midway between two timesteps of the table, and the last bit of its sigma,
-# which is not the same on every CPU, decides which one the network is told.
-TIED = ("new.sf.dpmpp_2s_ancestral_cfg_pp.eps", "new.fs.dpmpp_2s_ancestral_cfg_pp.eps")
-
-
 @dataclass(frozen=True)
 class Case:
     """One run of the original node; `inputs` are the node's own, `folder` has its tensors."""
@@ -51,11 +46,6 @@ class Case:
     def is_flow(self) -> bool:
         """Whether the network ran as a flow model, in SD3's latent format."""
         return self.inputs["prediction_type"] == "flow"
-
-    @property
-    def is_tied(self) -> bool:
-        """Whether the CPU of the original has a say in the fourth digit."""
-        return self.name in TIED
 
     @property
     def wants_defects(self) -> bool:

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from maskgrid.errors import InvalidValueError
 from maskgrid.sampling.argument_checks import unknown_name
+from maskgrid.sampling.noise_levels import rounding
 from maskgrid.sampling.noise_levels.betas import alphas_cumprod_of
 
 __all__ = ["DiscreteTable", "FlowTable", "NoiseTable", "Prediction"]
@@ -191,7 +192,7 @@ class DiscreteTable(NoiseTable):
 
     def timestep(self, sigma: Tensor | float) -> Tensor:
         """Timestep of an epsilon or v model: the nearest table entry in log sigma, int64 in [0, n)."""
-        log_sigma = torch.as_tensor(sigma, dtype=torch.float32, device="cpu").log()
+        log_sigma = rounding.log(torch.as_tensor(sigma, dtype=torch.float32, device="cpu"))
         distances = (log_sigma.reshape(1, -1) - self._log_sigmas[:, None]).abs()
         return distances.argmin(dim=0).reshape(log_sigma.shape)
 
@@ -200,7 +201,7 @@ class DiscreteTable(NoiseTable):
         t = torch.as_tensor(timestep, dtype=torch.float32, device="cpu").clamp(0, len(self.sigmas) - 1)
         low, high, share = t.floor().long(), t.ceil().long(), t.frac()
         log_sigma = (1 - share) * self._log_sigmas[low] + share * self._log_sigmas[high]
-        return log_sigma.double().exp().float()
+        return rounding.exp(log_sigma)
 
     def sigma_at(self, share: float) -> Tensor:
         """Sigma after a share of the way, at training time (1 - share) * (n - 1); zero at 1."""
@@ -246,12 +247,11 @@ class DiscreteTable(NoiseTable):
 
     def half_log_snr(self, sigma: Tensor) -> Tensor:
         """Half the log signal-to-noise ratio of an epsilon or v model: -log(sigma)."""
-        # In float32 the last bit depends on the CPU, and a Brownian path that is asked there shows it.
-        return sigma.double().log().neg().to(sigma.dtype)
+        return rounding.log(sigma).neg()
 
     def sigma_of_half_log_snr(self, half_log_snr: Tensor) -> Tensor:
         """Sigma of an epsilon or v model at half a log signal-to-noise ratio: exp(-half_log_snr)."""
-        return half_log_snr.double().neg().exp().to(half_log_snr.dtype)
+        return rounding.exp(half_log_snr.neg())
 
 
 class FlowTable(NoiseTable):

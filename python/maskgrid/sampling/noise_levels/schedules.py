@@ -25,6 +25,7 @@ from torch import Tensor
 
 from maskgrid.errors import InvalidTypeError, InvalidValueError, MaskGridError
 from maskgrid.sampling.argument_checks import unknown_name
+from maskgrid.sampling.noise_levels import rounding
 from maskgrid.sampling.noise_levels.noise_table import NoiseTable
 
 __all__ = [
@@ -211,11 +212,11 @@ def _ddim_uniform(table: NoiseTable, steps: int) -> Tensor:
 def _karras(table: NoiseTable, steps: int, rho: float = 7.0) -> Tensor:
     """Equation 5 of Karras et al., arXiv 2206.00364."""
     low, high = table.sigma_min ** (1 / rho), table.sigma_max ** (1 / rho)
-    return _ended((high + torch.linspace(0, 1, steps) * (low - high)) ** rho)
+    return _ended(rounding.power(high + torch.linspace(0, 1, steps) * (low - high), rho))
 
 
 def _exponential(table: NoiseTable, steps: int) -> Tensor:
-    return _ended(torch.linspace(math.log(table.sigma_max), math.log(table.sigma_min), steps).exp())
+    return _ended(rounding.exp(torch.linspace(math.log(table.sigma_max), math.log(table.sigma_min), steps)))
 
 
 def _beta(table: NoiseTable, steps: int, shape: float = 0.6) -> Tensor:

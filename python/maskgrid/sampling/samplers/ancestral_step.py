@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from maskgrid.sampling.noise_levels.rounding import sqrt
 from maskgrid.sampling.samplers.walk import Walk
 
 __all__ = ["ancestral_levels", "ancestral_split"]
@@ -29,7 +30,7 @@ def ancestral_split(
     if walk.table.is_flow:
         down = following * (1 + (following / sigma - 1) * eta)
         keep = (1 - following) / (1 - down)
-        return down, (following**2 - (down * keep) ** 2).clamp(min=0) ** 0.5, keep
+        return down, sqrt((following**2 - (down * keep) ** 2).clamp(min=0)), keep
     return *ancestral_levels(sigma, following, eta), torch.ones(())
 
 
@@ -38,5 +39,5 @@ def ancestral_levels(sigma: Tensor, following: Tensor, eta: float) -> tuple[Tens
 
     Song et al., arXiv 2010.02502, eq. 16.
     """
-    up = torch.minimum(following, eta * (following**2 * (sigma**2 - following**2) / sigma**2) ** 0.5)
-    return (following**2 - up**2) ** 0.5, up
+    up = torch.minimum(following, eta * sqrt(following**2 * (sigma**2 - following**2) / sigma**2))
+    return sqrt(following**2 - up**2), up

@@ -14,6 +14,7 @@ step to sigma 0 gives denoised itself.
 import torch
 from torch import Tensor
 
+from maskgrid.sampling.noise_levels.rounding import halfway
 from maskgrid.sampling.samplers.ancestral_step import ancestral_levels
 from maskgrid.sampling.samplers.euler_step import derivative
 from maskgrid.sampling.samplers.gradient_estimation import GAMMA
@@ -67,11 +68,11 @@ def dpmpp_2s_ancestral_cfg_pp(x: Tensor, walk: Walk, *, eta: float = 1.0) -> Gui
         if down == 0:
             x = denoised
         else:
-            middle = (sigma * down).sqrt()
+            middle = halfway(sigma, down)
             guided = x + (denoised - uncond)
-            halfway, uncond = yield torch.lerp(denoised, guided, float(middle / sigma)), middle, step
+            further, uncond = yield torch.lerp(denoised, guided, float(middle / sigma)), middle, step
             guided = x + (denoised - uncond)
-            x = torch.lerp(halfway, guided, float(down / sigma))
+            x = torch.lerp(further, guided, float(down / sigma))
         if following > 0 and eta > 0:
             x = x + walk.noise(sigma, following) * up
     return x

@@ -2,6 +2,7 @@
 
 from torch import Tensor
 
+from maskgrid.sampling.noise_levels.rounding import halfway
 from maskgrid.sampling.samplers.ancestral_step import ancestral_split
 from maskgrid.sampling.samplers.euler_step import derivative, move
 from maskgrid.sampling.samplers.walk import Steps, Walk
@@ -19,10 +20,10 @@ def dpm_2(x: Tensor, walk: Walk) -> Steps:
         if following == 0:
             x = denoised
             continue
-        middle = (sigma * following).sqrt()
-        halfway = move(x, denoised, sigma, middle)
-        denoised = yield halfway, middle, step
-        x = x + derivative(halfway, middle, denoised) * (following - sigma)
+        middle = halfway(sigma, following)
+        ahead = move(x, denoised, sigma, middle)
+        denoised = yield ahead, middle, step
+        x = x + derivative(ahead, middle, denoised) * (following - sigma)
     return x
 
 
@@ -34,10 +35,10 @@ def dpm_2_ancestral(x: Tensor, walk: Walk, *, eta: float = 1.0) -> Steps:
         if down == 0:
             x = denoised
             continue
-        middle = (sigma * down).sqrt()
-        halfway = move(x, denoised, sigma, middle)
-        denoised = yield halfway, middle, step
-        x = x + derivative(halfway, middle, denoised) * (down - sigma)
+        middle = halfway(sigma, down)
+        ahead = move(x, denoised, sigma, middle)
+        denoised = yield ahead, middle, step
+        x = x + derivative(ahead, middle, denoised) * (down - sigma)
         if eta > 0:
             x = x * keep + walk.noise(sigma, following) * up
     return x

@@ -10,6 +10,7 @@ from collections.abc import Generator
 import torch
 from torch import Tensor
 
+from maskgrid.sampling.noise_levels.rounding import exp, log
 from maskgrid.sampling.samplers.walk import Question, Walk
 
 __all__ = ["Evaluation", "ends_of", "evaluate", "first_order", "second_order", "third_order", "two_orders"]
@@ -24,12 +25,12 @@ def ends_of(walk: Walk) -> tuple[Tensor, Tensor]:
     """
     last = walk.sigmas[walk.stop]
     last = walk.sigmas[walk.stop - 1] if last == 0 else last
-    return walk.sigmas[walk.start].log().neg(), last.log().neg()
+    return log(walk.sigmas[walk.start]).neg(), log(last).neg()
 
 
 def evaluate(x: Tensor, t: Tensor, walk: Walk) -> Evaluation:
     """Evaluate the network for epsilon = (x - denoised) / sigma at time t."""
-    sigma = t.neg().exp()
+    sigma = exp(t.neg())
     denoised = yield x, sigma, walk.step_at(sigma)
     return (x - denoised) / sigma
 
