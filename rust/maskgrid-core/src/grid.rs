@@ -1,7 +1,7 @@
 //! Where the cells of a sheet lie, in pixels and in latent cells.
 
 use crate::error::{Error, Result};
-use crate::geometry::{Latent, Pixel, Rect, Size};
+use crate::rect::{Latent, Pixel, Rect, Size};
 
 /// The most cells that a grid may have.
 pub const MAX_CELLS: u32 = 4096;
@@ -188,7 +188,7 @@ impl Grid {
 
     /// Rows times columns.
     #[must_use]
-    pub const fn cells(&self) -> u32 {
+    pub const fn cell_count(&self) -> u32 {
         self.rows * self.columns
     }
 
@@ -253,8 +253,8 @@ impl Grid {
     /// When there is no such cell.
     pub fn position(&self, index: usize) -> Result<(u32, u32)> {
         match u32::try_from(index) {
-            Ok(cell) if cell < self.cells() => Ok((cell / self.columns, cell % self.columns)),
-            _ => Err(Error::NoSuchIndex { name: "cell", index: index as u64, count: self.cells().into() }),
+            Ok(cell) if cell < self.cell_count() => Ok((cell / self.columns, cell % self.columns)),
+            _ => Err(Error::NoSuchIndex { name: "cell", index: index as u64, count: self.cell_count().into() }),
         }
     }
 
@@ -285,7 +285,7 @@ impl Grid {
 
     /// The pixel rectangles of all cells, row by row.
     pub fn cell_rects(&self) -> impl ExactSizeIterator<Item = Rect<Pixel>> + '_ {
-        (0..self.cells()).map(|i| Rect::at(self.top(i / self.columns), self.left(i % self.columns), self.cell))
+        (0..self.cell_count()).map(|i| Rect::at(self.top(i / self.columns), self.left(i % self.columns), self.cell))
     }
 }
 

@@ -21,21 +21,21 @@
 #![forbid(unsafe_code)]
 
 pub mod canvas;
-pub mod coverage;
-mod element;
 mod error;
-mod geometry;
+mod fork_plan;
 mod grid;
-pub mod mask;
+pub mod latent_coverage;
+mod mask_element;
 mod parallel;
-mod plan;
+pub mod pixel_mask;
+mod rect;
 mod simd;
-mod view;
+mod strided_view;
 
 pub use canvas::PixelElement;
-pub use element::{Element, Flag};
 pub use error::{Error, Result};
-pub use geometry::{Latent, Pixel, Rect, Size, Unit};
+pub use fork_plan::{Plan, PlanOptions};
 pub use grid::{Grid, GridBuilder, MAX_CELLS, MAX_SIDE};
-pub use plan::{Plan, PlanOptions};
-pub use view::View;
+pub use mask_element::{Element, Flag};
+pub use rect::{Latent, Pixel, Rect, Size, Unit};
+pub use strided_view::View;

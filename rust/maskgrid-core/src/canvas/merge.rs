@@ -1,8 +1,8 @@
 //! Cells of many forks put together to one sheet.
 
 use super::Sheet;
-use super::grid_walk::{Source, paint};
-use super::shape::{expect, expect_len, of_sheets};
+use super::check_shapes::{expect, expect_len, of_sheets};
+use super::paint_by_cell::{Source, paint};
 use crate::error::{Error, Result};
 use crate::grid::Grid;
 
@@ -40,7 +40,7 @@ pub fn merge<T: Copy + Send + Sync>(
 
 /// For each cell of the grid the fork that it comes from, if any.
 fn owners(grid: &Grid, cells: &[u32]) -> Result<Vec<Option<usize>>> {
-    let mut owners = vec![None; grid.cells() as usize];
+    let mut owners = vec![None; grid.cell_count() as usize];
     for (fork, &cell) in cells.iter().enumerate() {
         grid.position(cell as usize)?;
         if let Some(first) = owners[cell as usize].replace(fork) {

@@ -1,12 +1,12 @@
 //! Windows put over an original, hard or through a soft mask.
 
 use super::Sheet;
-use super::copy::{Lines, Pixel, Rows, copy_rect, for_rows};
-use super::pixel::{PixelElement, mix_run, spread};
-use super::shape::{expect, expect_len};
+use super::check_shapes::{expect, expect_len};
+use super::copy_lines::{Lines, Pixel, Rows, copy_rect, for_rows};
+use super::mix_pixels::{PixelElement, mix_run, spread};
 use super::soft_mask::{Kind, SoftMask};
 use crate::error::{Error, Result, tuple};
-use crate::geometry::{Pixel as PixelUnit, Rect};
+use crate::rect::{Pixel as PixelUnit, Rect};
 
 /// Samples that are mixed at a time: they and their mask stay in the first cache.
 const STRIP: usize = 1024;

@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::element::Element;
 use crate::error::{Error, Result};
+use crate::mask_element::Element;
 use crate::simd::vectorized;
-use crate::view::View;
+use crate::strided_view::View;
 
 /// Columns that are looked at together: a run of zeros or ones is found where it fills a block.
 const BLOCK: usize = 32;

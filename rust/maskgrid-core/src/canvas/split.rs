@@ -1,8 +1,8 @@
 //! A sheet cut into its cells.
 
 use super::Sheet;
-use super::copy::{Lines, PIECE, Pixel, SIDE_BY_SIDE};
-use super::shape::{expect, expect_len, of_cells, of_sheets};
+use super::check_shapes::{expect, expect_len, of_cells, of_sheets};
+use super::copy_lines::{Lines, PIECE, Pixel, SIDE_BY_SIDE};
 use crate::error::Result;
 use crate::grid::Grid;
 use crate::parallel::for_each_costly_chunk;
@@ -14,7 +14,7 @@ use crate::parallel::for_each_costly_chunk;
 pub fn split<T: Copy + Send + Sync>(sheet: Sheet<'_, T>, grid: &Grid, out: &mut [T]) -> Result<()> {
     let [_, planes, .., samples] = sheet.shape();
     expect("sheet", sheet.shape(), of_sheets(grid, 1, planes, samples))?;
-    let shape = of_cells(grid, grid.cells() as usize, planes, samples);
+    let shape = of_cells(grid, grid.cell_count() as usize, planes, samples);
     expect_len(out, shape)?;
     if out.is_empty() {
         return Ok(());

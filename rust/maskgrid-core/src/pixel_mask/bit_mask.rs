@@ -2,7 +2,7 @@
 
 use fearless_simd::{Simd, i8x64, mask8x64, prelude::*};
 
-use crate::element::Element;
+use crate::mask_element::Element;
 
 /// Whether each pixel of one mask is inside; the bits beyond a row's width are 0.
 #[derive(Debug, Clone)]

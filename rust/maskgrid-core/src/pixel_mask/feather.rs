@@ -1,13 +1,13 @@
 //! Soft edges.
 
-use super::bits::Bits;
-use super::distance::{Distances, Targets};
-use super::{ingest, near};
-use crate::element::Element;
+use super::bit_mask::Bits;
+use super::distance::{Distances, MOST_SHORT, Targets};
+use super::read_mask;
 use crate::error::Result;
+use crate::mask_element::Element;
 use crate::parallel;
 use crate::simd::vectorized;
-use crate::view::View;
+use crate::strided_view::View;
 
 /// Pixels of a row that are turned into numbers at once.
 const SEGMENT: usize = 128;
@@ -39,14 +39,14 @@ pub fn feather<T: Element, U: Element>(
     level: f64,
     out: &mut [U],
 ) -> Result<()> {
-    ingest::check_length("width", width)?;
-    let key = ingest::level_key::<T>(level)?;
+    read_mask::check_length("width", width)?;
+    let key = read_mask::level_key::<T>(level)?;
     let ramp = Ramp::new(width, placement, mask.shape());
     if width == 0.0 {
         return super::threshold(mask, level, out);
     }
-    ingest::for_each_mask(mask, out, |index, out| {
-        let bits = ingest::inside(mask, index, key)?;
+    read_mask::for_each_mask(mask, out, |index, out| {
+        let bits = read_mask::inside(mask, index, key)?;
         if let Some(inside) = bits.uniform() {
             out.fill(if inside { U::ONE } else { U::ZERO });
         } else {
@@ -75,8 +75,8 @@ impl Ramp {
 
     fn write<U: Element>(self, bits: &Bits, out: &mut [U]) {
         let width = bits.width;
-        let band = if self.reach <= near::MOST { 32 } else { 128 };
-        let cost = width * band * (16 + self.reach.min(near::MOST));
+        let band = if self.reach <= MOST_SHORT { 32 } else { 128 };
+        let cost = width * band * (16 + self.reach.min(MOST_SHORT));
         parallel::for_each_costly_chunk(out, band * width, cost, |index, out| {
             let rows = index * band..index * band + out.len() / width;
             let towards = |inside| Distances::new(Targets::new(bits, inside), self.reach, rows.clone());

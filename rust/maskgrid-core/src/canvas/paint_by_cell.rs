@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::copy::{Lines, Pixel, SIDE_BY_SIDE, for_rows};
+use super::copy_lines::{Lines, Pixel, SIDE_BY_SIDE, for_rows};
 use super::{Background, Sheet};
 use crate::grid::Grid;
 

@@ -1,38 +1,43 @@
-//! Dense latent masks of forks.
+//! Dense latent coverages of forks.
 
-use super::layout::Layout;
-use crate::element::Element;
+use super::distinct_coverages::DistinctCoverages;
 use crate::error::{Error, Result};
-use crate::geometry::{Latent, Rect};
+use crate::mask_element::Element;
 use crate::parallel;
+use crate::rect::{Latent, Rect};
 
-/// Writes the dense latent mask of each fork: 0, and the mask of fork `i`'s cell, `cells[i]`, at its place.
+/// Writes the dense latent coverage of each fork: 0, and the mask of fork `i`'s cell, `cells[i]`, at its place.
 ///
-/// `masks` is what [`cell_masks`](super::cell_masks) wrote; `out` is (forks, latent height, latent width).
+/// `masks` is what [`cover_cells`](super::cover_cells) wrote; `out` is (forks, latent height, latent width).
 ///
 /// # Errors
 /// When a cell does not exist, or `masks` or `out` has another size.
-pub fn scatter<U: Element>(layout: &Layout, masks: &[f32], cells: &[u32], out: &mut [U]) -> Result<()> {
-    if masks.len() != layout.len() {
-        let expected = format!("({}, {}, {})", layout.count(), layout.height(), layout.width());
-        return Err(Error::shape("the latent masks", &[masks.len()], expected));
+pub fn lay_noise_masks<U: Element>(
+    distinct: &DistinctCoverages,
+    masks: &[f32],
+    cells: &[u32],
+    out: &mut [U],
+) -> Result<()> {
+    if masks.len() != distinct.len() {
+        let expected = format!("({}, {}, {})", distinct.count(), distinct.height(), distinct.width());
+        return Err(Error::shape("the latent coverages", &[masks.len()], expected));
     }
-    let latent = layout.grid().latent_size();
+    let latent = distinct.grid().latent_size();
     let (height, width) = (latent.height as usize, latent.width as usize);
     if (cells.len() * height).checked_mul(width) != Some(out.len()) {
         return Err(Error::shape("out", &[out.len()], format!("({}, 1, {height}, {width})", cells.len())));
     }
-    let places = cells.iter().map(|&cell| layout.place(cell)).collect::<Result<Vec<_>>>()?;
+    let places = cells.iter().map(|&cell| distinct.place(cell)).collect::<Result<Vec<_>>>()?;
     let mut numbers = vec![U::ZERO; masks.len()];
     U::from_units(masks, &mut numbers);
     // Setting all of the memory at once is faster than going around the cells, unless they are most of it.
-    let at_once = layout.height() * layout.width() * 8 <= height * width;
+    let at_once = distinct.height() * distinct.width() * 8 <= height * width;
     parallel::for_each_share(out, width, |first, out| {
         let rows = first..first + out.len() / width;
         let forks = rows.start / height..rows.end.div_ceil(height);
         let lines = places.iter().enumerate().take(forks.end).skip(forks.start).flat_map(|(fork, &(rect, index))| {
-            let mask = &numbers[index * layout.height() * layout.width()..];
-            lines_of(mask, layout.width(), rect, fork * height)
+            let mask = &numbers[index * distinct.height() * distinct.width()..];
+            lines_of(mask, distinct.width(), rect, fork * height)
         });
         let lines =
             lines.filter(|(row, ..)| rows.contains(row)).map(|(row, left, line)| ((row - first) * width + left, line));

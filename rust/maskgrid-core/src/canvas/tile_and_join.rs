@@ -1,7 +1,7 @@
 //! One cell, or one for each place, laid out as a sheet.
 
-use super::grid_walk::{Source, paint};
-use super::shape::{expect, expect_len, of_cells, of_sheets};
+use super::check_shapes::{expect, expect_len, of_cells, of_sheets};
+use super::paint_by_cell::{Source, paint};
 use super::{Background, Sheet};
 use crate::error::Result;
 use crate::grid::Grid;
@@ -33,7 +33,7 @@ pub fn join<T: Copy + Send + Sync>(
     out: &mut [T],
 ) -> Result<()> {
     let [_, planes, .., samples] = cells.shape();
-    expect("cells", cells.shape(), of_cells(grid, grid.cells() as usize, planes, samples))?;
+    expect("cells", cells.shape(), of_cells(grid, grid.cell_count() as usize, planes, samples))?;
     lay_out(&cells, grid, &background, out, |cell| cell)
 }
 

@@ -1,17 +1,17 @@
-//! Spreading by a disc, 64 pixels at once.
+//! Dilation by a disc, 64 pixels at once.
 //!
 //! A disc is a stack of rows. From the outermost to the middle one they only get wider, so all rows of the mask are
 //! widened step by step, and after each step they are laid over the result that many rows above and below.
 
 use std::ops::Range;
 
-use super::bits::Bits;
-use super::grow::Disc;
+use super::bit_mask::Bits;
+use super::disc::Disc;
 use crate::parallel;
 use crate::simd::vectorized;
 
 /// The pixels within the disc around any inside pixel.
-pub(super) fn spread(bits: &Bits, disc: Disc) -> Bits {
+pub(super) fn dilate_by_disc(bits: &Bits, disc: Disc) -> Bits {
     let mut out = Bits::new(bits.height, bits.width);
     if bits.words.is_empty() {
         return out;
@@ -24,7 +24,7 @@ pub(super) fn spread(bits: &Bits, disc: Disc) -> Bits {
         let rows = index * band..index * band + words.len() / stride;
         vectorized(
             #[inline(always)]
-            || spread_band(bits, disc, rows, words),
+            || dilate_band(bits, disc, rows, words),
         );
     });
     out.clip();
@@ -33,7 +33,7 @@ pub(super) fn spread(bits: &Bits, disc: Disc) -> Bits {
 
 /// Writes the rows of a band.
 #[inline(always)]
-fn spread_band(bits: &Bits, disc: Disc, rows: Range<usize>, out: &mut [u64]) {
+fn dilate_band(bits: &Bits, disc: Disc, rows: Range<usize>, out: &mut [u64]) {
     let Some(mut wide) = Wide::new(bits, disc, rows.clone()) else {
         return;
     };

@@ -1,11 +1,11 @@
 //! Filling holes.
 
-use super::bits::Bits;
-use super::emit::emit;
-use super::ingest;
-use crate::element::Element;
+use super::bit_mask::Bits;
+use super::read_mask;
+use super::write_mask::write_mask;
 use crate::error::Result;
-use crate::view::View;
+use crate::mask_element::Element;
+use crate::strided_view::View;
 
 /// Writes 1 where the mask is inside or lies in a hole: outside pixels with no way to the border over the 4 neighbours
 /// of a pixel. 0 elsewhere.
@@ -13,11 +13,11 @@ use crate::view::View;
 /// # Errors
 /// When a number is outside its range or `out` has another size than the mask.
 pub fn fill_holes<T: Element, U: Element>(mask: View<'_, T, 3>, level: f64, out: &mut [U]) -> Result<()> {
-    let level = ingest::level_key::<T>(level)?;
-    ingest::for_each_mask(mask, out, |index, out| {
-        let mut bits = ingest::inside(mask, index, level)?;
+    let level = read_mask::level_key::<T>(level)?;
+    read_mask::for_each_mask(mask, out, |index, out| {
+        let mut bits = read_mask::inside(mask, index, level)?;
         fill(&mut bits);
-        emit(&bits, out);
+        write_mask(&bits, out);
         Ok(())
     })
 }

@@ -2,21 +2,21 @@
 
 use std::any::{Any, TypeId};
 
-use super::bits::compare;
-use super::ingest;
-use crate::element::Element;
+use super::bit_mask::compare;
+use super::read_mask;
 use crate::error::Result;
+use crate::mask_element::Element;
 use crate::simd::vectorized;
-use crate::view::View;
+use crate::strided_view::View;
 
 /// Writes 1 where the mask is inside, 0 elsewhere.
 ///
 /// # Errors
 /// When a number is outside its range or `out` has another size than the mask.
 pub fn threshold<T: Element, U: Element>(mask: View<'_, T, 3>, level: f64, out: &mut [U]) -> Result<()> {
-    let level = ingest::level_key::<T>(level)?;
-    ingest::for_each_mask(mask, out, |index, out| {
-        ingest::map_rows(mask, index, out, &|row, out| {
+    let level = read_mask::level_key::<T>(level)?;
+    read_mask::for_each_mask(mask, out, |index, out| {
+        read_mask::map_rows(mask, index, out, &|row, out| {
             if TypeId::of::<T>() == TypeId::of::<U>() {
                 return map(
                     row,
@@ -67,8 +67,8 @@ fn choose<U: Element>(inside: &[i8; SEGMENT], out: &mut [U]) {
 /// # Errors
 /// When a number is outside its range or `out` has another size than the mask.
 pub fn invert<T: Element, U: Element>(mask: View<'_, T, 3>, out: &mut [U]) -> Result<()> {
-    ingest::for_each_mask(mask, out, |index, out| {
-        ingest::map_rows(mask, index, out, &|row, out| {
+    read_mask::for_each_mask(mask, out, |index, out| {
+        read_mask::map_rows(mask, index, out, &|row, out| {
             if TypeId::of::<T>() == TypeId::of::<U>() {
                 return map(
                     row,

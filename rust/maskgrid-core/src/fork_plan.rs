@@ -1,8 +1,8 @@
 //! Which cells become forks, what each reads and what it writes.
 
 use crate::error::{Error, Result};
-use crate::geometry::{Latent, Rect, Size};
 use crate::grid::Grid;
+use crate::rect::{Latent, Rect, Size};
 
 /// How the windows of a [`Plan`] are cut, in latent cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,7 +53,7 @@ impl Plan {
         }
         let mut plan = Self { grid, cells, options, window: Size::new(0, 0) };
         let mut window = Size::<Latent>::new(0, 0);
-        let mut named = vec![false; plan.grid.cells() as usize];
+        let mut named = vec![false; plan.grid.cell_count() as usize];
         for fork in 0..plan.len() {
             let needed = plan.needed(fork)?;
             let cell = plan.cells[fork];
@@ -170,7 +170,7 @@ mod tests {
             for halo in 0..5 {
                 for align in [1, 2, 4] {
                     let grid = Grid::builder(3, 4).stride(4).from_cell(Size::new(cell, 16)).expect("it fits");
-                    let cells = (0..grid.cells()).collect();
+                    let cells = (0..grid.cell_count()).collect();
                     let latent = grid.latent_size();
                     let Ok(plan) = Plan::new(grid, cells, PlanOptions { halo, align }) else {
                         assert!(!latent.height.is_multiple_of(align));

@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::error::Error;
-use crate::geometry::Size;
 use crate::grid::Grid;
+use crate::rect::Size;
 use crate::simd::plain;
-use crate::view::View;
+use crate::strided_view::View;
 
 const COVERAGES: [Coverage; 5] = [Coverage::Center, Coverage::Nearest, Coverage::Area, Coverage::Max, Coverage::Min];
 
@@ -19,10 +19,10 @@ fn expected_of(grid: &Grid, masks: &[f32], cells: impl Iterator<Item = usize>, c
         let mask =
             if masks.len() == height * width { masks } else { &masks[index * height * width..][..height * width] };
         let place = [rect.top as usize, rect.left as usize];
-        let one = naive::tiled([canvas.height as usize, canvas.width as usize], &[place], mask, [height, width]);
+        let one = reference::tiled([canvas.height as usize, canvas.width as usize], &[place], mask, [height, width]);
         pixels.iter_mut().zip(one).for_each(|(pixel, value)| *pixel += value);
     }
-    let all = naive::coverages(&pixels, canvas.width as usize, grid.stride() as usize);
+    let all = reference::coverages(&pixels, canvas.width as usize, grid.stride() as usize);
     all[COVERAGES.iter().position(|&one| one == coverage).expect("all are listed")].clone()
 }
 
@@ -54,7 +54,7 @@ fn grids() -> Vec<Grid> {
 fn for_all(mut check: impl FnMut(&Grid, View<'_, f32, 3>, &[f32], Coverage)) {
     for (seed, grid) in (0..).zip(grids()) {
         let (height, width) = (grid.cell().height as usize, grid.cell().width as usize);
-        for count in [1, grid.cells() as usize] {
+        for count in [1, grid.cell_count() as usize] {
             let masks = noise(count * height * width, seed);
             let view = View::dense(&masks, [count, height, width]).expect("it fits");
             COVERAGES.into_iter().for_each(|coverage| check(&grid, view, &masks, coverage));
@@ -70,19 +70,19 @@ fn assert_close(got: &[f32], expected: &[f32], what: &dyn std::fmt::Debug) {
 #[test]
 fn every_fork_has_what_its_full_size_mask_would_give() {
     for_all(|grid, view, masks, coverage| {
-        let layout = Layout::new(grid, view.shape()[0]).expect("the count is right");
-        let mut latent = vec![f32::NAN; layout.len()];
-        let occupied = cell_masks(grid, view, coverage, &mut latent).expect("it is valid");
-        let mut plainly = vec![f32::NAN; layout.len()];
-        plain::without(|| cell_masks(grid, view, coverage, &mut plainly)).expect("it is valid");
+        let distinct = DistinctCoverages::new(grid, view.shape()[0]).expect("the count is right");
+        let mut latent = vec![f32::NAN; distinct.len()];
+        let occupied = cover_cells(grid, view, coverage, &mut latent).expect("it is valid");
+        let mut plainly = vec![f32::NAN; distinct.len()];
+        plain::without(|| cover_cells(grid, view, coverage, &mut plainly)).expect("it is valid");
         assert_eq!(plainly, latent);
         let size = grid.cell().area() as usize;
         let expected: Vec<bool> = masks.chunks(size).map(|mask| mask.iter().any(|&value| value > 0.0)).collect();
         assert_eq!(occupied, expected);
-        let cells: Vec<u32> = (0..grid.cells()).rev().collect();
+        let cells: Vec<u32> = (0..grid.cell_count()).rev().collect();
         let sheet = grid.latent_size().area() as usize;
         let mut dense = vec![f32::NAN; cells.len() * sheet];
-        scatter(&layout, &latent, &cells, &mut dense).expect("it is valid");
+        lay_noise_masks(&distinct, &latent, &cells, &mut dense).expect("it is valid");
         for (&cell, dense) in cells.iter().zip(dense.chunks_exact(sheet)) {
             let expected = expected_of(grid, masks, std::iter::once(cell as usize), coverage);
             assert_close(dense, &expected, &(grid, coverage, cell));
@@ -94,8 +94,8 @@ fn every_fork_has_what_its_full_size_mask_would_give() {
 fn the_sheet_has_what_its_full_size_mask_would_give() {
     for_all(|grid, view, masks, coverage| {
         let mut out = vec![f32::NAN; grid.latent_size().area() as usize];
-        sheet(grid, view, coverage, &mut out).expect("it is valid");
-        assert_close(&out, &expected_of(grid, masks, 0..grid.cells() as usize, coverage), &(grid, coverage));
+        cover_sheet(grid, view, coverage, &mut out).expect("it is valid");
+        assert_close(&out, &expected_of(grid, masks, 0..grid.cell_count() as usize, coverage), &(grid, coverage));
         assert!(out.iter().all(|value| (0.0..=1.0).contains(value)));
     });
 }
@@ -105,7 +105,7 @@ fn large_sums_are_exact_to_the_last_bits() {
     let grid = Grid::builder(1, 1).stride(1000).from_cell(Size::new(1000, 1000)).expect("it fits");
     let mask = vec![0.1_f32; 1_000_000];
     let mut out = [0.0];
-    cell_masks(&grid, View::dense(&mask, [1, 1000, 1000]).expect("it fits"), Coverage::Area, &mut out).expect("valid");
+    cover_cells(&grid, View::dense(&mask, [1, 1000, 1000]).expect("it fits"), Coverage::Area, &mut out).expect("valid");
     assert!((out[0] - 0.1).abs() < 1e-7);
 }
 
@@ -118,10 +118,10 @@ fn all_types_are_read_alike() {
     let truths: Vec<bool> = bytes.iter().map(|&byte| byte > 0).collect();
     for coverage in COVERAGES {
         let mut outs = [[0.0; 4]; 4];
-        cell_masks(&grid, View::dense(&bytes, [1, 8, 8]).expect("it fits"), coverage, &mut outs[0]).expect("valid");
-        cell_masks(&grid, View::dense(&floats, [1, 8, 8]).expect("it fits"), coverage, &mut outs[1]).expect("valid");
-        cell_masks(&grid, View::dense(&halves, [1, 8, 8]).expect("it fits"), coverage, &mut outs[2]).expect("valid");
-        cell_masks(&grid, View::dense(&truths, [1, 8, 8]).expect("it fits"), coverage, &mut outs[3]).expect("valid");
+        cover_cells(&grid, View::dense(&bytes, [1, 8, 8]).expect("it fits"), coverage, &mut outs[0]).expect("valid");
+        cover_cells(&grid, View::dense(&floats, [1, 8, 8]).expect("it fits"), coverage, &mut outs[1]).expect("valid");
+        cover_cells(&grid, View::dense(&halves, [1, 8, 8]).expect("it fits"), coverage, &mut outs[2]).expect("valid");
+        cover_cells(&grid, View::dense(&truths, [1, 8, 8]).expect("it fits"), coverage, &mut outs[3]).expect("valid");
         assert!(outs.iter().all(|out| *out == outs[0]));
     }
 }
@@ -132,16 +132,16 @@ fn refusals_say_what_is_wrong() {
     let mut mask = vec![0.5_f32; 4 * 64];
     let mut out = vec![0.0; 16];
     let wrong = View::dense(&mask, [3, 8, 8]).expect("it fits");
-    assert!(cell_masks(&grid, wrong, Coverage::Max, &mut out).is_err());
+    assert!(cover_cells(&grid, wrong, Coverage::Max, &mut out).is_err());
     let wrong = View::dense(&mask, [1, 8, 9]).expect("it fits");
-    assert!(sheet(&grid, wrong, Coverage::Max, &mut out).is_err());
+    assert!(cover_sheet(&grid, wrong, Coverage::Max, &mut out).is_err());
     let one = View::dense(&mask, [1, 8, 8]).expect("it fits");
-    assert!(cell_masks(&grid, one, Coverage::Max, &mut out).is_err());
-    let layout = Layout::new(&grid, 1).expect("the count is right");
-    assert!(scatter(&layout, &out[..4], &[4], &mut [0.0; 16]).is_err());
-    assert!(scatter(&layout, &out[..4], &[0, 1], &mut [0.0; 16]).is_err());
-    assert!(scatter(&layout, &out[..3], &[0], &mut [0.0; 16]).is_err());
+    assert!(cover_cells(&grid, one, Coverage::Max, &mut out).is_err());
+    let distinct = DistinctCoverages::new(&grid, 1).expect("the count is right");
+    assert!(lay_noise_masks(&distinct, &out[..4], &[4], &mut [0.0; 16]).is_err());
+    assert!(lay_noise_masks(&distinct, &out[..4], &[0, 1], &mut [0.0; 16]).is_err());
+    assert!(lay_noise_masks(&distinct, &out[..3], &[0], &mut [0.0; 16]).is_err());
     mask[2 * 64 + 13] = 1.5;
-    let result = cell_masks(&grid, View::dense(&mask, [4, 8, 8]).expect("it fits"), Coverage::Center, &mut out);
+    let result = cover_cells(&grid, View::dense(&mask, [4, 8, 8]).expect("it fits"), Coverage::Center, &mut out);
     assert_eq!(result, Err(Error::MaskValue { value: 1.5, index: 2, row: 1, column: 5 }));
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::error::{Error, Result};
 use crate::simd::plain;
-use crate::view::View;
+use crate::strided_view::View;
 
 /// Masks of many kinds: empty, full, single pixels, lines, noise of several densities.
 fn masks(height: usize, width: usize) -> Vec<Vec<bool>> {
@@ -48,14 +48,14 @@ const RADII: [f64; 10] = [0.0, 0.5, 1.0, 1.414, 1.415, 2.0, 2.9, 4.3, 8.0, 1e9];
 #[test]
 fn grow_and_shrink_follow_their_definitions() {
     for_all(|mask, height, width| {
-        let [to_outside, to_inside] = [false, true].map(|inside| naive::squared(mask, width, inside));
+        let [to_outside, to_inside] = [false, true].map(|inside| reference::squared(mask, width, inside));
         for radius in RADII {
             let mut out = vec![false; mask.len()];
             grow(view(mask, height, width), radius, 0.5, &mut out).expect("it is valid");
-            assert_eq!(out, naive::within(&to_inside, radius), "grow {height} x {width} by {radius}");
+            assert_eq!(out, reference::within(&to_inside, radius), "grow {height} x {width} by {radius}");
             shrink(view(mask, height, width), radius, 0.5, &mut out).expect("it is valid");
             let lost: Vec<bool> = out.iter().map(|inside| !inside).collect();
-            assert_eq!(lost, naive::within(&to_outside, radius), "shrink {height} x {width} by {radius}");
+            assert_eq!(lost, reference::within(&to_outside, radius), "shrink {height} x {width} by {radius}");
         }
     });
 }
@@ -63,12 +63,12 @@ fn grow_and_shrink_follow_their_definitions() {
 #[test]
 fn feather_follows_its_definition() {
     for_all(|mask, height, width| {
-        let [to_outside, to_inside] = [false, true].map(|inside| naive::squared(mask, width, inside));
+        let [to_outside, to_inside] = [false, true].map(|inside| reference::squared(mask, width, inside));
         for ramp in [0.0, 1e-30, 0.7, 1.0, 3.0, 7.5, 400.0, 1e30] {
             for (placement, base) in [(Placement::Inside, 0.0), (Placement::Outside, 1.0), (Placement::Centred, 0.5)] {
                 let mut out = vec![9.0_f32; mask.len()];
                 feather(view(mask, height, width), ramp, placement, 0.5, &mut out).expect("it is valid");
-                let expected = naive::feather(&to_outside, &to_inside, ramp, base);
+                let expected = reference::feather(&to_outside, &to_inside, ramp, base);
                 for (place, (got, expected)) in out.iter().zip(expected).enumerate() {
                     let close = (f64::from(*got) - expected).abs() < 1e-6;
                     assert!(close, "{placement:?} {ramp}: {got}, not {expected} at {place} of {height} x {width}");
@@ -83,10 +83,10 @@ fn fill_holes_and_boxes_follow_their_definitions() {
     for_all(|mask, height, width| {
         let mut out = vec![false; mask.len()];
         fill_holes(view(mask, height, width), 0.5, &mut out).expect("it is valid");
-        assert_eq!(out, naive::fill_holes(mask, width), "{height} x {width}");
+        assert_eq!(out, reference::fill_holes(mask, width), "{height} x {width}");
         let boxes = bounding_boxes(view(mask, height, width), 0.5).expect("it is valid");
         let rects: Vec<[u32; 4]> = boxes.iter().map(|rect| [rect.top, rect.left, rect.bottom, rect.right]).collect();
-        assert_eq!(rects, [naive::bounding_box(mask, width)]);
+        assert_eq!(rects, [reference::bounding_box(mask, width)]);
     });
 }
 
@@ -97,7 +97,7 @@ fn every_mask_of_4_x_4_pixels_is_filled_right() {
         let mut out = [false; 16];
         fill_holes(view(&mask, 4, 4), 0.5, &mut out).expect("it is valid");
         // The four inner pixels stay open if any of them has an open neighbour on the border.
-        assert_eq!(out.to_vec(), naive::fill_holes(&mask, 4), "{bits:#018b}");
+        assert_eq!(out.to_vec(), reference::fill_holes(&mask, 4), "{bits:#018b}");
     }
 }
 

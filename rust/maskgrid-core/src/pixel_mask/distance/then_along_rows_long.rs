@@ -1,4 +1,4 @@
-//! Distances along a row for any reach, in linear time.
+//! The second pass for any reach: along each row, in linear time.
 
 use std::ops::Range;
 

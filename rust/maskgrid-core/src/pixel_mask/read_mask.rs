@@ -3,13 +3,13 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::bits::{Bits, pack};
-use crate::element::Element;
+use super::bit_mask::{Bits, pack};
 use crate::error::{Error, Result};
 use crate::grid::MAX_SIDE;
+use crate::mask_element::Element;
 use crate::parallel;
 use crate::simd::vectorized;
-use crate::view::View;
+use crate::strided_view::View;
 
 /// Calls `work(row, pixels)` for rows of one mask of a stack; rows that do not lie in one piece are copied first.
 #[inline(always)]

@@ -1,72 +1,72 @@
-//! The latent masks of cells.
+//! The latent coverages of cells.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Coverage;
-use super::layout::{Layout, Source};
-use super::reduce::{Outside, Reduction};
-use crate::element::Element;
+use super::distinct_coverages::{DistinctCoverages, Source};
+use super::reduce_blocks::{Outside, Reduction};
 use crate::error::{Error, Result};
 use crate::grid::Grid;
-use crate::mask::ingest;
+use crate::mask_element::Element;
 use crate::parallel;
+use crate::pixel_mask::read_mask;
 use crate::simd::vectorized;
-use crate::view::View;
+use crate::strided_view::View;
 
-/// Writes the distinct latent masks of a grid's cells, as [`Layout`] lists them.
+/// Writes the distinct latent coverages of a grid's cells, as [`DistinctCoverages`] lists them.
 ///
-/// `out` is (count, height, width) of the layout; what a mask does not need at its end is 0. The result says for each
+/// `out` is (count, height, width) of the distinct ones; what a mask does not need at its end is 0. The result says for each
 /// input mask whether it has a pixel above 0.
 ///
 /// # Errors
 /// When the masks are not 1 or one per cell of exactly the cell's size, `out` has another size, or a value is outside
 /// 0..=1; what `out` holds then is not defined.
-pub fn cell_masks<T: Element>(
+pub fn cover_cells<T: Element>(
     grid: &Grid,
     mask: View<'_, T, 3>,
     coverage: Coverage,
     out: &mut [f32],
 ) -> Result<Vec<bool>> {
-    let layout = checked_layout(grid, mask)?;
-    if out.len() != layout.len() {
-        let expected = format!("({}, {}, {})", layout.count(), layout.height(), layout.width());
+    let distinct = check_masks(grid, mask)?;
+    if out.len() != distinct.len() {
+        let expected = format!("({}, {}, {})", distinct.count(), distinct.height(), distinct.width());
         return Err(Error::shape("out", &[out.len()], expected));
     }
-    write_masks(&layout, mask, coverage, Outside::Zero, out)
+    write_masks(&distinct, mask, coverage, Outside::Zero, out)
 }
 
-/// The layout of masks that have the grid's cell size.
-pub(super) fn checked_layout<T: Element>(grid: &Grid, mask: View<'_, T, 3>) -> Result<Layout> {
+/// The distinct coverages of masks, once they have the grid's cell size.
+pub(super) fn check_masks<T: Element>(grid: &Grid, mask: View<'_, T, 3>) -> Result<DistinctCoverages> {
     let [count, height, width] = mask.shape();
-    let (cells, cell) = (grid.cells() as usize, grid.cell());
+    let (cells, cell) = (grid.cell_count() as usize, grid.cell());
     if (height, width) != (cell.height as usize, cell.width as usize) || (count != 1 && count != cells) {
         let expected = format!("(1 or {cells}, {}, {}): the cells of the grid", cell.height, cell.width);
         return Err(Error::shape("the mask", &mask.shape(), expected));
     }
-    Layout::new(grid, count)
+    DistinctCoverages::new(grid, count)
 }
 
-/// [`cell_masks`] without checks of the shapes.
+/// [`cover_cells`] without checks of the shapes.
 pub(super) fn write_masks<T: Element>(
-    layout: &Layout,
+    distinct: &DistinctCoverages,
     mask: View<'_, T, 3>,
     coverage: Coverage,
     outside: Outside,
     out: &mut [f32],
 ) -> Result<Vec<bool>> {
     let [count, _, width] = mask.shape();
-    let stride = layout.grid().stride() as usize;
+    let stride = distinct.grid().stride() as usize;
     let occupied: Vec<AtomicBool> = (0..count).map(|_| AtomicBool::new(false)).collect();
     let bad = AtomicBool::new(false);
-    let (rows, len) = (layout.height(), layout.width());
+    let (rows, len) = (distinct.height(), distinct.width());
     parallel::for_each_piece(out, len, stride * width * size_of::<T>(), |first, out| {
         vectorized(
             #[inline(always)]
             || {
                 let mut reduction = Reduction::new(coverage, outside, stride, len);
                 for (index, out) in out.chunks_exact_mut(len).enumerate() {
-                    let (source, row) = (layout.source((first + index) / rows), (first + index) % rows);
+                    let (source, row) = (distinct.source((first + index) / rows), (first + index) % rows);
                     let scan = write_row(mask, source, row, &mut reduction, out);
                     bad.fetch_or(scan.bad, Ordering::Relaxed);
                     if scan.any {
@@ -77,7 +77,7 @@ pub(super) fn write_masks<T: Element>(
         );
     });
     if bad.into_inner() {
-        return Err(ingest::first_bad(mask, 0..count));
+        return Err(read_mask::first_bad(mask, 0..count));
     }
     Ok(occupied.into_iter().map(AtomicBool::into_inner).collect())
 }
@@ -99,7 +99,7 @@ impl Scan {
     }
 }
 
-/// Writes one row of a latent mask; the first latent mask of an input mask has all of its pixels scanned.
+/// Writes one row of a latent coverage; the first latent coverage of an input mask has all of its pixels scanned.
 #[inline(always)]
 fn write_row<T: Element>(
     mask: View<'_, T, 3>,
@@ -118,7 +118,7 @@ fn write_row<T: Element>(
     let mut scan = Scan::default();
     reduction.begin(source.left as usize, width);
     let rows = if source.first { inside(0..reduction.stride) } else { read.clone() };
-    ingest::for_each_row(
+    read_mask::for_each_row(
         mask,
         source.mask,
         rows,

@@ -1,7 +1,7 @@
-//! Distances along a row for short reaches: every column within the reach is tried.
+//! The second pass for short reaches: along each row every column within the reach is tried.
 
 /// The longest reach: twice its square still is a u16.
-pub(super) const MOST: usize = 181;
+pub(in crate::pixel_mask) const MOST: usize = 181;
 
 /// Pixels that are worked on until none of them can get any nearer.
 const SEGMENT: usize = 128;

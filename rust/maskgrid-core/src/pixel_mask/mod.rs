@@ -10,40 +10,40 @@
 //!
 //! ```
 //! use maskgrid_core::View;
-//! use maskgrid_core::mask::{self, Placement};
+//! use maskgrid_core::pixel_mask::{self, Placement};
 //!
 //! let line = [0_u8, 0, 0, 0, 255, 0, 0, 0];
 //! let mask = View::dense(&line, [1, 1, 8])?;
 //! let mut wide = [0_u8; 8];
-//! mask::grow(mask, 2.0, 0.5, &mut wide)?;
+//! pixel_mask::grow(mask, 2.0, 0.5, &mut wide)?;
 //! assert_eq!(wide, [0, 0, 255, 255, 255, 255, 255, 0]);
 //!
 //! let mut soft = [0.0_f32; 8];
-//! mask::feather(View::dense(&wide, [1, 1, 8])?, 2.0, Placement::Inside, 0.5, &mut soft)?;
+//! pixel_mask::feather(View::dense(&wide, [1, 1, 8])?, 2.0, Placement::Inside, 0.5, &mut soft)?;
 //! assert_eq!(soft, [0.0, 0.0, 0.25, 0.75, 1.0, 0.75, 0.25, 0.0]);
 //! # Ok::<(), maskgrid_core::Error>(())
 //! ```
 
-mod bits;
-mod boxes;
+mod bit_mask;
+mod bounding_box;
+mod dilate_by_disc;
+mod disc;
 mod distance;
-mod emit;
-mod envelope;
 mod feather;
+mod fill_holes;
 mod grow;
-mod holes;
-pub(crate) mod ingest;
-mod near;
-mod pointwise;
-mod spread;
+pub(crate) mod read_mask;
+mod threshold_invert;
+mod write_mask;
 
-pub use boxes::bounding_boxes;
+pub use bounding_box::bounding_boxes;
 pub use feather::{Placement, feather};
+pub use fill_holes::fill_holes;
 pub use grow::{grow, shrink};
-pub use holes::fill_holes;
-pub use pointwise::{invert, threshold};
+pub use threshold_invert::{invert, threshold};
 
 #[cfg(test)]
-mod naive;
+#[path = "../../tests/reference/pixel_mask.rs"]
+mod reference;
 #[cfg(test)]
 mod tests;

@@ -1,12 +1,12 @@
 //! Bounding boxes.
 
-use super::bits::Bits;
-use super::ingest;
-use crate::element::Element;
+use super::bit_mask::Bits;
+use super::read_mask;
 use crate::error::{Error, Result};
-use crate::geometry::{Pixel, Rect};
+use crate::mask_element::Element;
 use crate::parallel;
-use crate::view::View;
+use crate::rect::{Pixel, Rect};
+use crate::strided_view::View;
 
 /// The most masks that are looked at in one call.
 const MAX_MASKS: usize = 1 << 20;
@@ -16,15 +16,15 @@ const MAX_MASKS: usize = 1 << 20;
 /// # Errors
 /// When a number is outside its range.
 pub fn bounding_boxes<T: Element>(mask: View<'_, T, 3>, level: f64) -> Result<Vec<Rect<Pixel>>> {
-    ingest::check_sides(mask)?;
-    let level = ingest::level_key::<T>(level)?;
+    read_mask::check_sides(mask)?;
+    let level = read_mask::level_key::<T>(level)?;
     let [count, height, width] = mask.shape();
     if count > MAX_MASKS {
         return Err(Error::out_of_range("the number of masks", count, format!("0 to {MAX_MASKS}")));
     }
     let mut boxes = vec![Rect::new(0, 0, 0, 0); count];
     parallel::try_for_each_chunk(&mut boxes, 1, height * width * size_of::<T>(), |index, rect| {
-        rect[0] = bounding_box(&ingest::inside(mask, index, level)?);
+        rect[0] = bounding_box(&read_mask::inside(mask, index, level)?);
         Ok(())
     })?;
     Ok(boxes)

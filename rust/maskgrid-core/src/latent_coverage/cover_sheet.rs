@@ -1,14 +1,14 @@
-//! The latent mask of the whole sheet.
+//! The latent coverage of the whole sheet.
 
 use super::Coverage;
-use super::cells::{checked_layout, write_masks};
-use super::layout::Layout;
-use super::reduce::Outside;
-use crate::element::Element;
+use super::cover_cells::{check_masks, write_masks};
+use super::distinct_coverages::DistinctCoverages;
+use super::reduce_blocks::Outside;
 use crate::error::{Error, Result};
 use crate::grid::Grid;
+use crate::mask_element::Element;
 use crate::parallel;
-use crate::view::View;
+use crate::strided_view::View;
 
 /// Writes the coverage of the sheet whose cells all hold their mask, (latent height, latent width).
 ///
@@ -17,23 +17,23 @@ use crate::view::View;
 /// # Errors
 /// When the masks are not 1 or one per cell of exactly the cell's size, `out` has another size, or a value is outside
 /// 0..=1; what `out` holds then is not defined.
-pub fn sheet<T: Element>(grid: &Grid, mask: View<'_, T, 3>, coverage: Coverage, out: &mut [f32]) -> Result<()> {
-    let layout = checked_layout(grid, mask)?;
+pub fn cover_sheet<T: Element>(grid: &Grid, mask: View<'_, T, 3>, coverage: Coverage, out: &mut [f32]) -> Result<()> {
+    let distinct = check_masks(grid, mask)?;
     let latent = grid.latent_size();
     if out.len() as u64 != latent.area() {
         return Err(Error::shape("out", &[out.len()], format!("({}, {})", latent.height, latent.width)));
     }
-    let mut masks = vec![0.0; layout.len()];
-    write_masks(&layout, mask, coverage, Outside::Ignored, &mut masks)?;
-    let sheet = Sheet::new(&layout, coverage, &masks);
+    let mut masks = vec![0.0; distinct.len()];
+    write_masks(&distinct, mask, coverage, Outside::Ignored, &mut masks)?;
+    let cells = SideBySide::new(&distinct, coverage, &masks);
     let width = latent.width as usize;
-    parallel::for_each_chunk(out, width, |row, out| sheet.write_row(row as u32, out));
+    parallel::for_each_chunk(out, width, |row, out| cells.write_row(row as u32, out));
     Ok(())
 }
 
 /// How the cells lie side by side.
-struct Sheet<'a> {
-    layout: &'a Layout,
+struct SideBySide<'a> {
+    distinct: &'a DistinctCoverages,
     coverage: Coverage,
     masks: &'a [f32],
     rows: Axis,
@@ -64,14 +64,14 @@ impl Axis {
     }
 }
 
-impl<'a> Sheet<'a> {
-    fn new(layout: &'a Layout, coverage: Coverage, masks: &'a [f32]) -> Self {
-        let grid = layout.grid();
+impl<'a> SideBySide<'a> {
+    fn new(distinct: &'a DistinctCoverages, coverage: Coverage, masks: &'a [f32]) -> Self {
+        let grid = distinct.grid();
         let (cell, stride, latent) = (grid.cell(), grid.stride(), grid.latent_size());
         let rows = Axis::new((0..grid.rows()).map(|row| grid.top(row)), cell.height, stride, latent.height);
         let lefts = (0..grid.columns()).map(|column| grid.left(column));
         let columns = Axis::new(lefts, cell.width, stride, latent.width);
-        Self { layout, coverage, masks, rows, columns }
+        Self { distinct, coverage, masks, rows, columns }
     }
 
     /// Writes one latent row: what each cell that touches it adds.
@@ -81,13 +81,13 @@ impl<'a> Sheet<'a> {
             let covered = out.iter_mut().zip(&self.columns.covered).filter(|(_, covered)| **covered);
             covered.for_each(|(out, _)| *out = 1.0);
         }
-        let (height, width) = (self.layout.height(), self.layout.width());
+        let (height, width) = (self.distinct.height(), self.distinct.width());
         let first = self.rows.places.partition_point(|&(_, bottom)| bottom <= row);
         for (cell_row, &(top, _)) in
             (0_u32..).zip(&self.rows.places).skip(first).take_while(|(_, place)| place.0 <= row)
         {
             for (cell_column, &(left, right)) in (0_u32..).zip(&self.columns.places) {
-                let index = self.layout.index_at(cell_row, cell_column);
+                let index = self.distinct.index_at(cell_row, cell_column);
                 let mask = &self.masks[(index * height + (row - top) as usize) * width..][..(right - left) as usize];
                 self.combine(mask, &mut out[left as usize..right as usize]);
             }
@@ -98,7 +98,7 @@ impl<'a> Sheet<'a> {
         let pairs = out.iter_mut().zip(mask);
         match self.coverage {
             Coverage::Min => pairs.for_each(|(out, &value)| *out = out.min(value)),
-            _ if !self.layout.shared() => out.copy_from_slice(mask),
+            _ if !self.distinct.shared() => out.copy_from_slice(mask),
             Coverage::Max => pairs.for_each(|(out, &value)| *out = out.max(value)),
             // Shares of one block add up to 1 at most, but their rounded numbers may not.
             _ => pairs.for_each(|(out, &value)| *out = (*out + value).min(1.0)),

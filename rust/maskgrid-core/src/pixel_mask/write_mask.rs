@@ -1,12 +1,12 @@
 //! Writing results: bits or distances in, any element type out.
 
-use super::bits::{Bits, unpack};
-use crate::element::Element;
+use super::bit_mask::{Bits, unpack};
+use crate::mask_element::Element;
 use crate::parallel;
 use crate::simd::vectorized;
 
 /// Writes 1 for inside, 0 for outside.
-pub(super) fn emit<U: Element>(bits: &Bits, out: &mut [U]) {
+pub(super) fn write_mask<U: Element>(bits: &Bits, out: &mut [U]) {
     let width = bits.width.max(1);
     parallel::for_each_piece(out, width, width * size_of::<U>(), |first, out| {
         vectorized(

@@ -4,7 +4,7 @@
 
 use half::{bf16, f16};
 
-use crate::element::byte;
+use crate::mask_element::byte;
 use crate::simd::vectorized;
 
 /// A number in a sheet that can be mixed: `u8`, `f16`, `bf16`, `f32`, `f64`.

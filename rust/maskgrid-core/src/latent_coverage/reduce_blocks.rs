@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Coverage;
-use crate::element::Element;
+use crate::mask_element::Element;
 
 /// What the pixels around a cell are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,27 +1,27 @@
-//! Which distinct latent masks a grid has.
+//! Which distinct latent coverages a grid has.
 
 use crate::error::{Error, Result};
-use crate::geometry::{Latent, Rect};
 use crate::grid::Grid;
+use crate::rect::{Latent, Rect};
 
-/// Which distinct latent masks there are, how large they are, and which of them each cell has.
+/// Which distinct latent coverages there are, how large they are, and which of them each cell has.
 ///
 /// With one mask per cell there is one for each cell. With one mask for all cells there is one for each distinct
 /// phase, the place of the cell's corner inside its block of stride x stride pixels: a single one where the stride
 /// divides what lies between the cells.
 ///
 /// ```
-/// use maskgrid_core::{Grid, Size, coverage::Layout};
+/// use maskgrid_core::{Grid, Size, latent_coverage::DistinctCoverages};
 ///
 /// let grid = Grid::builder(1, 4).stride(8).from_cell(Size::new(64, 20))?;
-/// let layout = Layout::new(&grid, 1)?;
+/// let distinct = DistinctCoverages::new(&grid, 1)?;
 /// // Cells begin at columns 0, 20, 40 and 60: 0 or 4 pixels into their block.
-/// assert_eq!((layout.count(), layout.height(), layout.width()), (2, 8, 3));
-/// assert_eq!((0..4).map(|cell| layout.index(cell).unwrap()).collect::<Vec<_>>(), [0, 1, 0, 1]);
+/// assert_eq!((distinct.count(), distinct.height(), distinct.width()), (2, 8, 3));
+/// assert_eq!((0..4).map(|cell| distinct.index(cell).unwrap()).collect::<Vec<_>>(), [0, 1, 0, 1]);
 /// # Ok::<(), maskgrid_core::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Layout {
+pub struct DistinctCoverages {
     grid: Grid,
     mask_count: usize,
     vertical: Phases,
@@ -61,14 +61,14 @@ impl Phases {
     }
 }
 
-impl Layout {
-    /// The layout of `mask_count` masks: 1 for all cells, or one for each.
+impl DistinctCoverages {
+    /// The distinct coverages of `mask_count` masks: 1 for all cells, or one for each.
     ///
     /// # Errors
     /// When the count is neither.
     pub fn new(grid: &Grid, mask_count: usize) -> Result<Self> {
-        if mask_count != 1 && mask_count != grid.cells() as usize {
-            let allowed = format!("1 or the number of cells, {}", grid.cells());
+        if mask_count != 1 && mask_count != grid.cell_count() as usize {
+            let allowed = format!("1 or the number of cells, {}", grid.cell_count());
             return Err(Error::out_of_range("the number of masks", mask_count, allowed));
         }
         let (cell, stride) = (grid.cell(), grid.stride());
@@ -89,25 +89,25 @@ impl Layout {
         self.mask_count
     }
 
-    /// Distinct latent masks.
+    /// Distinct latent coverages.
     #[must_use]
     pub fn count(&self) -> usize {
         if self.mask_count == 1 { self.vertical.offsets.len() * self.horizontal.offsets.len() } else { self.mask_count }
     }
 
-    /// Rows of the largest latent mask.
+    /// Rows of the largest latent coverage.
     #[must_use]
     pub const fn height(&self) -> usize {
         self.vertical.side as usize
     }
 
-    /// Columns of the largest latent mask.
+    /// Columns of the largest latent coverage.
     #[must_use]
     pub const fn width(&self) -> usize {
         self.horizontal.side as usize
     }
 
-    /// Elements of all latent masks.
+    /// Elements of all latent coverages.
     #[must_use]
     pub fn len(&self) -> usize {
         self.count() * self.height() * self.width()
@@ -125,7 +125,7 @@ impl Layout {
         self.vertical.shared || self.horizontal.shared
     }
 
-    /// Which of the latent masks a cell has.
+    /// Which of the latent coverages a cell has.
     ///
     /// # Errors
     /// When there is no such cell.
@@ -134,7 +134,7 @@ impl Layout {
         Ok(self.index_at(row, column))
     }
 
-    /// Which of the latent masks the cell in a row and column has.
+    /// Which of the latent coverages the cell in a row and column has.
     pub(super) fn index_at(&self, row: u32, column: u32) -> usize {
         if self.mask_count > 1 {
             return (row * self.grid.columns() + column) as usize;
@@ -143,7 +143,7 @@ impl Layout {
         row as usize * self.horizontal.offsets.len() + column as usize
     }
 
-    /// Which input mask a latent mask is made of, and how far the cell's corner lies inside its block.
+    /// Which input mask a latent coverage is made of, and how far the cell's corner lies inside its block.
     pub(super) fn source(&self, index: usize) -> Source {
         let columns = if self.mask_count == 1 { self.horizontal.offsets.len() } else { self.grid.columns() as usize };
         let (row, column) = (index / columns, index % columns);
@@ -156,13 +156,13 @@ impl Layout {
         Source { mask: index, top, left, first: true }
     }
 
-    /// The latent cells that a cell touches, and which latent mask lies there.
+    /// The latent cells that a cell touches, and which latent coverage lies there.
     pub(super) fn place(&self, cell: u32) -> Result<(Rect<Latent>, usize)> {
         Ok((self.grid.latent_rect(cell as usize)?, self.index(cell as usize)?))
     }
 }
 
-/// What a latent mask is made of.
+/// What a latent coverage is made of.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Source {
     /// The input mask.
