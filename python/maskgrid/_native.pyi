@@ -8,26 +8,26 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final, Literal, SupportsFloat, SupportsIndex, TypeAlias, final, overload
 
 __all__ = [
+    "DistinctCoverages",
     "Grid",
-    "Layout",
     "Plan",
     "Rect",
     "Size",
     "__version__",
     "bounding_boxes",
-    "cell_masks",
+    "cover_cells",
+    "cover_sheet",
     "describe",
     "feather",
     "fill_holes",
     "grow",
     "invert",
     "join",
+    "lay_noise_masks",
     "merge",
     "num_threads",
     "paste",
-    "scatter",
     "set_num_threads",
-    "sheet_mask",
     "shrink",
     "split",
     "threshold",
@@ -184,8 +184,8 @@ class Plan:
     def __getnewargs_ex__(self) -> tuple[tuple[Grid, list[int]], dict[str, int]]: ...
 
 @final
-class Layout:
-    def __new__(cls, grid: Grid, mask_count: SupportsIndex) -> Layout: ...
+class DistinctCoverages:
+    def __new__(cls, grid: Grid, mask_count: SupportsIndex) -> DistinctCoverages: ...
     @property
     def grid(self) -> Grid: ...
     @property
@@ -212,9 +212,11 @@ def feather(mask: Any, out: Any, width: _Number, where: str, level: _Number, /) 
 def fill_holes(mask: Any, out: Any, level: _Number, /) -> None: ...
 def bounding_boxes(mask: Any, level: _Number, /) -> list[Rect]: ...
 def describe(array: Any, name: str, /) -> tuple[list[int], str]: ...
-def cell_masks(grid: Grid, mask: Any, coverage: str, out: Any, /) -> list[bool]: ...
-def sheet_mask(grid: Grid, mask: Any, coverage: str, out: Any, /) -> None: ...
-def scatter(layout: Layout, masks: Any, cells: Sequence[SupportsIndex], out: Any, /) -> None: ...
+def cover_cells(grid: Grid, mask: Any, coverage: str, out: Any, /) -> list[bool]: ...
+def cover_sheet(grid: Grid, mask: Any, coverage: str, out: Any, /) -> None: ...
+def lay_noise_masks(
+    distinct: DistinctCoverages, coverages: Any, cells: Sequence[SupportsIndex], out: Any, /
+) -> None: ...
 def tile(cell: Any, grid: Grid, background: Any, channels: str, out: Any, /) -> None: ...
 def join(cells: Any, grid: Grid, background: Any, channels: str, out: Any, /) -> None: ...
 def split(sheet: Any, grid: Grid, channels: str, out: Any, /) -> None: ...

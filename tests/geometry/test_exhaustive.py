@@ -81,7 +81,7 @@ def test_latent_masks_of_every_grid(stride: int, coverage: str) -> None:
         sheet = np.zeros(tuple(grid.padded_canvas), np.float32)
         for cell, rect in enumerate(grid.cell_rects):
             sheet[rect.slices] = stencils[cell if len(stencils) > 1 else 0]
-        found = latent.sheet_mask(stencils, grid, coverage=coverage)
+        found = latent.cover_sheet(stencils, grid, coverage=coverage)
         np.testing.assert_allclose(found, by_blocks(sheet, stride, coverage), rtol=0, atol=1e-7)
         plan = ForkPlan(grid, stencils, coverage=coverage)
         cell = plan.cells[index % len(plan)] if len(plan) else None

@@ -36,7 +36,7 @@ def test_the_number_can_be_set() -> None:
 
 @pytest.mark.parametrize("count", [0, -1, 1025, 2**70])
 def test_other_numbers_are_refused(count: int) -> None:
-    with pytest.raises(InvalidValueError, match=f"threads is {count}; allowed is 1 to 1024"):
+    with pytest.raises(InvalidValueError, match=f"threads is {count}; allowed: 1 to 1024"):
         maskgrid.set_num_threads(count)
 
 
@@ -58,8 +58,8 @@ def test_any_number_of_threads_gives_the_same_bits() -> None:
                 masks.feather(mask, 9, where="centred", level=0.99),
                 masks.fill_holes(mask),
                 masks.invert(mask),
-                coverage.cell_masks(stencils, grid)[0],
-                coverage.sheet_mask(stencils, grid, coverage="area"),
+                coverage.cover_cells(stencils, grid)[0],
+                coverage.cover_sheet(stencils, grid, coverage="area"),
             ]
         )
     for others in results[1:]:
@@ -150,7 +150,7 @@ def test_an_odd_environment_is_refused_when_it_matters(text: str) -> None:
         "maskgrid.set_num_threads(2)\nprint(maskgrid.num_threads())"
     )
     assert run(code, MASKGRID_NUM_THREADS=text).splitlines() == [
-        f'MASKGRID_NUM_THREADS is "{text}"; allowed is 1 to 1024',
+        f'MASKGRID_NUM_THREADS is "{text}"; allowed: 1 to 1024',
         "2",
     ]
 
@@ -195,9 +195,9 @@ def test_no_size_starts_more_threads_than_were_asked_for() -> None:
         "            call(mask)\n"
         "        for stride in (1, 5, 8):\n"
         "            grid = maskgrid.Grid(3, 3, cell=side, gap=1, stride=stride)\n"
-        "            found, layout, _ = coverage.cell_masks(mask, grid)\n"
-        "            coverage.sheet_mask(mask, grid)\n"
-        "            coverage.scatter(found, layout, grid, range(9))\n"
+        "            found, distinct, _ = coverage.cover_cells(mask, grid)\n"
+        "            coverage.cover_sheet(mask, grid)\n"
+        "            coverage.lay_noise_masks(found, distinct, grid, range(9))\n"
         "print(threads() - before)\n"
     )
     assert run(code) == "1"

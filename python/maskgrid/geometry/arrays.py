@@ -1,8 +1,8 @@
 """What kind of array a caller gave, and where the result goes.
 
 Rust reads and writes host memory: numpy arrays as they are, CPU tensors through a DLPack capsule. A tensor on
-another device never gets there; `on_device` sends it to the torch twin. This module recognises tensors
-without importing torch: where it was not imported there are none.
+another device never gets there: the functions of the folder `on_device` take it. This module recognises
+tensors without importing torch: where it was not imported there are none.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 __all__ = [
     "axes",
     "equal",
+    "is_off_host",
     "is_tensor",
     "maximum",
     "new",
-    "on_device",
     "readable",
     "result_for",
     "shape_of",
@@ -43,8 +43,8 @@ def is_tensor(array: Array) -> bool:
     return tensor is not None and isinstance(array, tensor)
 
 
-def on_device(array: Array) -> bool:
-    """Whether it is a torch tensor outside of host memory, which is for the twin."""
+def is_off_host(array: Array) -> bool:
+    """Whether it is a torch tensor outside of host memory, which is for the folder `on_device`."""
     return type(array) is not np.ndarray and is_tensor(array) and not array.is_cpu
 
 
@@ -62,11 +62,11 @@ def writable(out: Array) -> Array:
     if type(out) is np.ndarray or not is_tensor(out):
         return out
     if not out.is_cpu:
-        raise InvalidBufferError(f"out lies on {out.device}; allowed is host memory, where the input lies")
+        raise InvalidBufferError(f"out lies on {out.device}; allowed: host memory, where the input lies")
     if out.requires_grad:
-        raise InvalidBufferError("out requires grad; allowed is a tensor that does not: out.detach()")
+        raise InvalidBufferError("out requires grad; allowed: a tensor that does not: out.detach()")
     if out.is_neg() or out.is_conj():
-        raise InvalidBufferError("out is a lazily negated view; allowed is plain memory")
+        raise InvalidBufferError("out is a lazily negated view; allowed: plain memory")
     return _capsule(out)
 
 

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from maskgrid import _native
 from maskgrid.geometry import latent_coverage as latent
-from maskgrid.geometry.arrays import axes, on_device, readable, result_for
+from maskgrid.geometry.arrays import axes, is_off_host, readable, result_for
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -52,8 +52,8 @@ def threshold(mask: Any, level: float = 0.5, *, out: Any = None) -> Any:
     Raises:
         MaskGridError: As this module says.
     """
-    if on_device(mask):
-        return _twin().threshold(mask, level, out=out)
+    if is_off_host(mask):
+        return _on_device().threshold(mask, level, out=out)
     source, target, result = result_for(mask, out)
     _native.threshold(source, target, level)
     return result
@@ -72,8 +72,8 @@ def invert(mask: Any, *, out: Any = None) -> Any:
     Raises:
         MaskGridError: As this module says.
     """
-    if on_device(mask):
-        return _twin().invert(mask, out=out)
+    if is_off_host(mask):
+        return _on_device().invert(mask, out=out)
     source, target, result = result_for(mask, out)
     _native.invert(source, target)
     return result
@@ -97,8 +97,8 @@ def grow(mask: Any, radius: float, *, level: float = 0.5, out: Any = None) -> An
     Raises:
         MaskGridError: As this module says.
     """
-    if on_device(mask):
-        return _twin().grow(mask, radius, level=level, out=out)
+    if is_off_host(mask):
+        return _on_device().grow(mask, radius, level=level, out=out)
     source, target, result = result_for(mask, out)
     _native.grow(source, target, radius, level)
     return result
@@ -121,8 +121,8 @@ def shrink(mask: Any, radius: float, *, level: float = 0.5, out: Any = None) -> 
     Raises:
         MaskGridError: As this module says.
     """
-    if on_device(mask):
-        return _twin().shrink(mask, radius, level=level, out=out)
+    if is_off_host(mask):
+        return _on_device().shrink(mask, radius, level=level, out=out)
     source, target, result = result_for(mask, out)
     _native.shrink(source, target, radius, level)
     return result
@@ -153,8 +153,8 @@ def feather(mask: Any, width: float, *, where: str = "inside", level: float = 0.
     Raises:
         MaskGridError: As this module says; InvalidValueError also for another word for `where`.
     """
-    if on_device(mask):
-        return _twin().feather(mask, width, where=where, level=level, out=out)
+    if is_off_host(mask):
+        return _on_device().feather(mask, width, where=where, level=level, out=out)
     source, target, result = result_for(mask, out, soft=True)
     _native.feather(source, target, width, where, level)
     return result
@@ -174,8 +174,8 @@ def fill_holes(mask: Any, *, level: float = 0.5, out: Any = None) -> Any:
     Raises:
         MaskGridError: As this module says.
     """
-    if on_device(mask):
-        return _twin().fill_holes(mask, level=level, out=out)
+    if is_off_host(mask):
+        return _on_device().fill_holes(mask, level=level, out=out)
     source, target, result = result_for(mask, out)
     _native.fill_holes(source, target, level)
     return result
@@ -194,8 +194,8 @@ def bounding_box(mask: Any, *, level: float = 0.5) -> Rect | list[Rect]:
     Raises:
         MaskGridError: As this module says.
     """
-    if on_device(mask):
-        boxes: Rect | list[Rect] = _twin().bounding_box(mask, level=level)
+    if is_off_host(mask):
+        boxes: Rect | list[Rect] = _on_device().bounding_box(mask, level=level)
         return boxes
     single = axes(mask, "the mask") == 2
     rects = _native.bounding_boxes(readable(mask), level)
@@ -226,10 +226,10 @@ def to_latent(mask: Any, grid: Grid, *, coverage: str = "center", out: Any = Non
         MaskGridError: As this module says; InvalidValueError also for another size or count of masks and an
             unknown coverage.
     """
-    return latent.cell_masks(mask, grid, coverage=coverage, out=out)[0]
+    return latent.cover_cells(mask, grid, coverage=coverage, out=out)[0]
 
 
-def _twin() -> ModuleType:
+def _on_device() -> ModuleType:
     from maskgrid.geometry.on_device import pixel_masks
 
     return pixel_masks

@@ -10,7 +10,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[non_exhaustive]
 pub enum Error {
     /// A number lies outside its range.
-    #[error("{name} is {value}; allowed is {allowed}")]
+    #[error("{name} is {value}; allowed: {allowed}")]
     OutOfRange {
         /// What the number is.
         name: &'static str,
@@ -20,7 +20,7 @@ pub enum Error {
         allowed: String,
     },
     /// More cells than a grid may have.
-    #[error("{rows} x {columns} are {cells} cells; allowed are 1 to {most}")]
+    #[error("{rows} x {columns} are {cells} cells; allowed: 1 to {most}")]
     TooManyCells {
         /// Rows asked for.
         rows: u64,
@@ -63,7 +63,7 @@ pub enum Error {
         side: u64,
     },
     /// A canvas side beyond the limit.
-    #[error("the canvas {axis} is {side} px; allowed are 1 to {most} px")]
+    #[error("the canvas {axis} is {side} px; allowed: 1 to {most} px")]
     CanvasTooLarge {
         /// "height" or "width".
         axis: &'static str,
@@ -99,13 +99,13 @@ pub enum Error {
         count: u64,
     },
     /// A cell that two forks would have.
-    #[error("cell {cell} is named twice; allowed is each cell at most once")]
+    #[error("cell {cell} is named twice; allowed: each cell at most once")]
     CellNamedTwice {
         /// Its number.
         cell: u32,
     },
     /// A shape that does not fit.
-    #[error("{name} has shape {shape}; expected {expected}")]
+    #[error("{name} has shape {shape}; allowed: {expected}")]
     Shape {
         /// Which argument.
         name: &'static str,
@@ -116,7 +116,7 @@ pub enum Error {
     },
     /// A mask value outside 0..=1, or NaN.
     #[error(
-        "the mask has the value {value} at (mask {index}, row {row}, column {column}); allowed are numbers from 0 to 1"
+        "the mask has the value {value} at (mask {index}, row {row}, column {column}); allowed: numbers from 0 to 1"
     )]
     MaskValue {
         /// The value.

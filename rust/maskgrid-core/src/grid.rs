@@ -345,7 +345,7 @@ mod tests {
     #[test]
     fn refusals_name_the_numbers() {
         let text = |result: Result<Grid>| result.expect_err("it must be refused").to_string();
-        assert_eq!(text(Grid::builder(0, 3).from_cell(Size::new(8, 8))), "rows is 0; allowed is 1 to 4096");
+        assert_eq!(text(Grid::builder(0, 3).from_cell(Size::new(8, 8))), "rows is 0; allowed: 1 to 4096");
         assert!(text(Grid::builder(100_000, 10_000).from_cell(Size::new(8, 8))).contains("1000000000 cells"));
         assert!(text(Grid::builder(1, 1).from_cell(Size::new(70_000, 8))).contains("70000"));
         assert!(text(Grid::builder(2, 2).from_cell_and_canvas(Size::new(40, 4), Size::new(64, 64))).contains("80 px"));

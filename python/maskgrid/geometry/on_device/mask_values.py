@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 __all__ = [
     "at_least",
     "checked",
-    "checked_out",
     "from_bools",
     "from_units",
     "name",
-    "stacked",
+    "prepare_out",
+    "stack_masks",
     "to_units",
 ]
 
 MASK_DTYPES = (torch.bool, torch.uint8, torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
-def stacked(mask: Tensor) -> Tensor:
+def stack_masks(mask: Tensor) -> Tensor:
     """The view (N, H, W) of a mask (H, W), (N, H, W) or (N, H, W, C), of which channel 0 counts.
 
     Raises:
@@ -36,10 +36,10 @@ def stacked(mask: Tensor) -> Tensor:
         InvalidValueError: Another number of axes, or no channel.
     """
     if not isinstance(mask, torch.Tensor):
-        raise InvalidTypeError(f"the mask is of type {type(mask).__name__}; allowed is a torch tensor")
+        raise InvalidTypeError(f"the mask is of type {type(mask).__name__}; allowed: a torch tensor")
     if mask.dtype not in MASK_DTYPES:
         allowed = ", ".join(name(dtype) for dtype in MASK_DTYPES)
-        raise InvalidTypeError(f"the mask has dtype {name(mask.dtype)}; allowed are {allowed}")
+        raise InvalidTypeError(f"the mask has dtype {name(mask.dtype)}; allowed: {allowed}")
     if mask.ndim == 2:
         return mask[None]
     if mask.ndim == 3:
@@ -48,7 +48,7 @@ def stacked(mask: Tensor) -> Tensor:
         return mask[..., 0]
     raise InvalidValueError(
         f"the mask has shape {tuple(mask.shape)}; "
-        "expected (H, W), (N, H, W) or (N, H, W, C) with C of 1 or more"
+        "allowed: (H, W), (N, H, W) or (N, H, W, C) with C of 1 or more"
     )
 
 
@@ -66,7 +66,7 @@ def checked(masks: Tensor) -> Tensor:
         value = float(masks[index, row, column])
         raise InvalidValueError(
             f"the mask has the value {value} at (mask {index}, row {row}, column {column}); "
-            "allowed are numbers from 0 to 1"
+            "allowed: numbers from 0 to 1"
         )
     return masks
 
@@ -108,7 +108,7 @@ def from_bools(inside: Tensor, dtype: torch.dtype) -> Tensor:
     return inside.to(dtype)
 
 
-def checked_out(
+def prepare_out(
     out: Tensor | None,
     shape: Sequence[int],
     dtype: torch.dtype,
@@ -134,23 +134,23 @@ def checked_out(
     if out is None:
         return torch.empty(tuple(shape), dtype=dtype, device=device)
     if not isinstance(out, torch.Tensor):
-        raise InvalidTypeError(f"out is of type {type(out).__name__}; allowed is a torch tensor on {device}")
+        raise InvalidTypeError(f"out is of type {type(out).__name__}; allowed: a torch tensor on {device}")
     if out.dtype not in allowed:
         names = ", ".join(name(dtype) for dtype in allowed)
-        raise InvalidTypeError(f"out has dtype {name(out.dtype)}; allowed are {names}")
+        raise InvalidTypeError(f"out has dtype {name(out.dtype)}; allowed: {names}")
     if out.shape != torch.Size(shape):
-        raise InvalidValueError(f"out has shape {tuple(out.shape)}; expected {tuple(shape)}")
+        raise InvalidValueError(f"out has shape {tuple(out.shape)}; allowed: {tuple(shape)}")
     if out.device != device:
-        raise InvalidBufferError(f"out lies on {out.device}; expected {device}, where the input lies")
+        raise InvalidBufferError(f"out lies on {out.device}; allowed: {device}, where the input lies")
     if out.requires_grad:
-        raise InvalidBufferError("out requires grad; allowed is a tensor that does not: out.detach()")
+        raise InvalidBufferError("out requires grad; allowed: a tensor that does not: out.detach()")
     if any(count > 1 and stride == 0 for count, stride in zip(out.shape, out.stride(), strict=True)):
         raise InvalidBufferError(
-            f"out has elem_strides {out.stride()}, so elements share memory; expected memory of its own"
+            f"out has elem_strides {out.stride()}, so elements share memory; allowed: memory of its own"
         )
     for tensor in inputs:
         if _share_memory(out, tensor):
-            raise InvalidBufferError("out overlaps the memory of an input; expected memory of its own")
+            raise InvalidBufferError("out overlaps the memory of an input; allowed: memory of its own")
     return out
 
 

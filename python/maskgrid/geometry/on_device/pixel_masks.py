@@ -18,10 +18,10 @@ from maskgrid.geometry.on_device.argument_checks import choice, pixels
 from maskgrid.geometry.on_device.mask_values import (
     at_least,
     checked,
-    checked_out,
     from_bools,
     from_units,
-    stacked,
+    prepare_out,
+    stack_masks,
     to_units,
 )
 
@@ -43,7 +43,7 @@ def threshold(mask: Tensor, level: float = 0.5, *, out: Tensor | None = None) ->
         InvalidValueError: Values or a level outside [0, 1], or an `out` of another shape.
         InvalidBufferError: An `out` on another device, or one that overlaps the mask.
     """
-    return _store_bools(at_least(stacked(mask), level), mask, out)
+    return _store_bools(at_least(stack_masks(mask), level), mask, out)
 
 
 @torch.no_grad()
@@ -55,8 +55,8 @@ def invert(mask: Tensor, *, out: Tensor | None = None) -> Tensor:
         InvalidValueError: Values outside [0, 1], or an `out` of another shape.
         InvalidBufferError: An `out` on another device, or one that overlaps the mask.
     """
-    masks = checked(stacked(mask))
-    result = checked_out(out, mask.shape[:3], mask.dtype, [mask])
+    masks = checked(stack_masks(mask))
+    result = prepare_out(out, mask.shape[:3], mask.dtype, [mask])
     # Flipping all bits of a byte is 255 - value.
     inverse = 1 - masks if masks.dtype.is_floating_point else ~masks
     if result.dtype != mask.dtype:
@@ -80,7 +80,7 @@ def grow(mask: Tensor, radius: float, *, level: float = 0.5, out: Tensor | None 
             another shape.
         InvalidBufferError: An `out` on another device, or one that overlaps the mask.
     """
-    return _store_bools(_grown(at_least(stacked(mask), level), pixels(radius, "radius")), mask, out)
+    return _store_bools(_grow_bools(at_least(stack_masks(mask), level), pixels(radius, "radius")), mask, out)
 
 
 @torch.no_grad()
@@ -99,7 +99,9 @@ def shrink(mask: Tensor, radius: float, *, level: float = 0.5, out: Tensor | Non
             another shape.
         InvalidBufferError: An `out` on another device, or one that overlaps the mask.
     """
-    return _store_bools(~_grown(~at_least(stacked(mask), level), pixels(radius, "radius")), mask, out)
+    return _store_bools(
+        ~_grow_bools(~at_least(stack_masks(mask), level), pixels(radius, "radius")), mask, out
+    )
 
 
 @torch.no_grad()
@@ -129,7 +131,7 @@ def feather(
     shift = shifts[choice(where, "where", list(shifts))]
     width = pixels(width, "width")
     dtype = torch.float32 if mask.dtype == torch.bool else mask.dtype
-    inside = at_least(stacked(mask), level)
+    inside = at_least(stack_masks(mask), level)
     if width == 0.0:
         return _store_units(inside.to(torch.float32), mask, dtype, out)
     # Wider ramps are flat on any mask, and their width would not fit into float32.
@@ -151,7 +153,7 @@ def fill_holes(mask: Tensor, *, level: float = 0.5, out: Tensor | None = None) -
         InvalidValueError: Values or a level outside [0, 1], or an `out` of another shape.
         InvalidBufferError: An `out` on another device, or one that overlaps the mask.
     """
-    walls = at_least(stacked(mask), level)
+    walls = at_least(stack_masks(mask), level)
     reached = torch.zeros_like(walls)
     reached[:, :1], reached[:, -1:] = True, True
     reached[:, :, :1], reached[:, :, -1:] = True, True
@@ -174,7 +176,7 @@ def bounding_box(mask: Tensor, *, level: float = 0.5) -> Rect | list[Rect]:
         InvalidTypeError: A dtype that no mask has.
         InvalidValueError: Values or a level outside [0, 1].
     """
-    inside = at_least(stacked(mask), level)
+    inside = at_least(stack_masks(mask), level)
     tops, bottoms = _ends(inside.any(dim=2))
     lefts, rights = _ends(inside.any(dim=1))
     edges = torch.stack((tops, lefts, bottoms, rights), dim=1).tolist()
@@ -183,16 +185,16 @@ def bounding_box(mask: Tensor, *, level: float = 0.5) -> Rect | list[Rect]:
 
 
 def _store_bools(inside: Tensor, mask: Tensor, out: Tensor | None) -> Tensor:
-    result = checked_out(out, mask.shape[:3], mask.dtype, [mask])
+    result = prepare_out(out, mask.shape[:3], mask.dtype, [mask])
     return result.copy_(from_bools(inside, result.dtype).reshape(result.shape))
 
 
 def _store_units(units: Tensor, mask: Tensor, dtype: torch.dtype, out: Tensor | None) -> Tensor:
-    result = checked_out(out, mask.shape[:3], dtype, [mask])
+    result = prepare_out(out, mask.shape[:3], dtype, [mask])
     return result.copy_(from_units(units, result.dtype).reshape(result.shape))
 
 
-def _grown(inside: Tensor, radius: float) -> Tensor:
+def _grow_bools(inside: Tensor, radius: float) -> Tensor:
     """Whether a True pixel lies within the radius: down the columns first, then one step for each offset."""
     _, height, width = inside.shape
     radius = min(radius, height + width)

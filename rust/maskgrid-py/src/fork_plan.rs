@@ -4,9 +4,10 @@ use maskgrid_core::{Plan, PlanOptions};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::arguments::{cells as numbers_of_cells, place, whole};
 use crate::errors::to_py;
-use crate::geometry::{PyGrid, PyRect, PySize};
+use crate::grid::PyGrid;
+use crate::parse_arguments::{cells as numbers_of_cells, place, whole};
+use crate::rect::{PyRect, PySize};
 
 /// Positional arguments of `Plan`.
 type NewArguments = (PyGrid, Vec<u32>);
@@ -39,7 +40,8 @@ impl PyPlan {
     ) -> PyResult<Self> {
         let options =
             PlanOptions { halo: whole(halo, "halo", 0..=u32::MAX)?, align: whole(align, "align", 1..=u32::MAX)? };
-        let cells = numbers_of_cells(cells, grid.0.cells() as usize)?;
+        let most = grid.0.cell_count() as usize;
+        let cells = numbers_of_cells(cells, most, most)?;
         Plan::new(grid.0.clone(), cells, options).map(Self).map_err(to_py)
     }
 
@@ -93,7 +95,7 @@ impl PyPlan {
     }
 
     fn __repr__(&self) -> String {
-        format!("<Plan: {} forks of {} cells>", self.0.len(), self.0.grid().cells())
+        format!("<Plan: {} forks of {} cells>", self.0.len(), self.0.grid().cell_count())
     }
 
     fn __getnewargs_ex__<'py>(&self, py: Python<'py>) -> PyResult<(NewArguments, Bound<'py, PyDict>)> {

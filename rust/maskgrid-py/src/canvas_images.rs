@@ -6,9 +6,8 @@ use maskgrid_core::{Pixel, Size};
 use pyo3::prelude::*;
 use pyo3::types::{PyFloat, PyInt};
 
-use crate::buffer::{Array, Item, Output};
+use crate::buffer::{Array, Axis, Dtype, Item, Kind, Output, tuple};
 use crate::errors::{InvalidTypeError, InvalidValueError};
-use crate::extent::{Axis, Dtype, Kind, tuple};
 
 /// Where an image's channels lie.
 #[derive(Clone, Copy)]
@@ -77,7 +76,7 @@ impl<'n> Images<'n> {
         }
         let (name, shape) = (self.array.name(), tuple(self.array.shape()));
         Err(InvalidValueError::new_err(format!(
-            "{name} has shape {shape}; expected height and width of {what}, {size}"
+            "{name} has shape {shape}; allowed: height and width of {what}, {size}"
         )))
     }
 
@@ -87,8 +86,13 @@ impl<'n> Images<'n> {
         if self.count() == count {
             return Ok(());
         }
+        Err(self.wrong_count(&count.to_string()))
+    }
+
+    /// The error about their number; `allowed` is in words.
+    pub(crate) fn wrong_count(&self, allowed: &str) -> PyErr {
         let (name, shape) = (self.array.name(), tuple(self.array.shape()));
-        Err(InvalidValueError::new_err(format!("{name} has shape {shape}; expected {count} images")))
+        InvalidValueError::new_err(format!("{name} has shape {shape}; allowed: {allowed} images"))
     }
 
     /// # Errors
@@ -106,7 +110,7 @@ fn wrong_axes(array: &Array<'_>, channels: Channels, several: bool) -> PyErr {
         Channels::First => "C, H, W",
     };
     InvalidValueError::new_err(format!(
-        "{} has shape {}; expected ({front}H, W) or ({front}{colours})",
+        "{} has shape {}; allowed: ({front}H, W) or ({front}{colours})",
         array.name(),
         tuple(array.shape())
     ))

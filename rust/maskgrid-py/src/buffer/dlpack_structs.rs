@@ -4,8 +4,8 @@ use std::ffi::c_void;
 
 use pyo3::PyResult;
 
+use super::item_types::{Dtype, Kind};
 use crate::errors::InvalidBufferError;
-use crate::extent::{Dtype, Kind};
 
 /// `DLTensor` of dlpack.h.
 #[repr(C)]
@@ -72,7 +72,7 @@ impl DlTensor {
     pub(crate) fn dtype(&self) -> Result<Option<Dtype>, String> {
         let Self { code, bits, lanes, .. } = *self;
         if lanes != 1 || bits == 0 || !bits.is_multiple_of(8) {
-            return Err(format!("has items of {bits} bits and {lanes} lanes; allowed are whole bytes and 1 lane"));
+            return Err(format!("has items of {bits} bits and {lanes} lanes; allowed: whole bytes and 1 lane"));
         }
         let kind = match code {
             0 => Kind::Signed,
@@ -92,7 +92,7 @@ pub(crate) fn check_device(kind: i32, name: &str) -> PyResult<()> {
     match kind {
         1 | 3 | 11 => Ok(()),
         _ => Err(InvalidBufferError::new_err(format!(
-            "{name} lies on a device (DLPack device type {kind}); allowed is host memory: 1 (CPU), 3 and 11 (pinned)"
+            "{name} lies on a device (DLPack device type {kind}); allowed: host memory: 1 (CPU), 3 and 11 (pinned)"
         ))),
     }
 }

@@ -8,8 +8,8 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use crate::arguments::whole;
 use crate::errors::{InvalidValueError, to_py};
+use crate::parse_arguments::whole;
 
 /// Work below this (about nanoseconds on one thread) is done at once: letting others run would cost more. It is less
 /// than what the core shares out, so that the core never makes a pool of its own, which would not survive a fork.
@@ -41,7 +41,7 @@ impl State {
         }
         let threads = match std::env::var("MASKGRID_NUM_THREADS") {
             Ok(text) => text.trim().parse().ok().and_then(allowed).ok_or_else(|| {
-                InvalidValueError::new_err(format!("MASKGRID_NUM_THREADS is {text:?}; allowed is 1 to {MOST}"))
+                InvalidValueError::new_err(format!("MASKGRID_NUM_THREADS is {text:?}; allowed: 1 to {MOST}"))
             })?,
             Err(_) => std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN),
         };
@@ -117,7 +117,7 @@ fn released(py: Python<'_>, compute: &mut (dyn FnMut() + Send)) -> PyResult<()> 
 pub(crate) fn set_num_threads(threads: &Bound<'_, PyAny>) -> PyResult<()> {
     let number = whole(threads, "threads", 1..=MOST)?;
     let threads = allowed(number)
-        .ok_or_else(|| InvalidValueError::new_err(format!("threads is {number}; allowed is 1 to {MOST}")))?;
+        .ok_or_else(|| InvalidValueError::new_err(format!("threads is {number}; allowed: 1 to {MOST}")))?;
     let mut state = state();
     if state.threads != Some(threads) {
         state.threads = Some(threads);

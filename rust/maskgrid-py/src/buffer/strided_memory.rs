@@ -1,55 +1,14 @@
-//! What an array is, apart from whose memory it is: type of its items, axes, and the addresses that they reach.
+//! Axes over memory, and the addresses that they reach: everything is checked before a slice is made of it.
 
-use std::fmt;
+use pyo3::PyResult;
+
+use super::filled;
 
 /// The most axes that an array may have.
-pub(crate) const MAX_AXES: usize = 8;
+pub(super) const MAX_AXES: usize = 8;
 
-/// What the bits of an item mean.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Kind {
-    Bool,
-    Signed,
-    Unsigned,
-    Float,
-    Brain,
-}
-
-/// Type of an array's items.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Dtype {
-    pub(crate) kind: Kind,
-    /// 1, 2, 4 or 8.
-    pub(crate) bytes: u8,
-}
-
-impl Dtype {
-    pub(crate) const FLOAT32: Self = Self { kind: Kind::Float, bytes: 4 };
-
-    /// The type, where it exists.
-    pub(crate) const fn new(kind: Kind, bytes: usize) -> Option<Self> {
-        let exists = match kind {
-            Kind::Bool => bytes == 1,
-            Kind::Signed | Kind::Unsigned => matches!(bytes, 1 | 2 | 4 | 8),
-            Kind::Float => matches!(bytes, 2 | 4 | 8),
-            Kind::Brain => bytes == 2,
-        };
-        if exists { Some(Self { kind, bytes: bytes as u8 }) } else { None }
-    }
-}
-
-impl fmt::Display for Dtype {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = match self.kind {
-            Kind::Bool => return f.write_str("bool"),
-            Kind::Signed => "int",
-            Kind::Unsigned => "uint",
-            Kind::Float => "float",
-            Kind::Brain => "bfloat",
-        };
-        write!(f, "{name}{}", 8 * self.bytes)
-    }
-}
+/// One axis more, for the bytes of an item.
+const ROOM: usize = MAX_AXES + 1;
 
 /// Length and stride (in items) of an axis.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,13 +24,13 @@ impl Axis {
 
 /// Where the items of an array lie, as far as it was checked.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Extent {
+pub(crate) struct StridedMemory {
     /// Item `[0, 0, ...]`; never null.
     first: *mut u8,
     ndim: usize,
-    shape: [usize; MAX_AXES],
+    shape: [usize; ROOM],
     /// In items; 0 where an axis has less than two.
-    strides: [isize; MAX_AXES],
+    strides: [isize; ROOM],
     /// Items between the lowest address and `first`.
     before: usize,
     /// Items from the lowest to the highest address.
@@ -79,20 +38,19 @@ pub(crate) struct Extent {
     bytes: usize,
 }
 
-impl Extent {
-    /// Checks a shape and strides (in items; None is dense); the text of an error begins with a verb.
+impl StridedMemory {
+    /// Checks a shape and strides (in items of so many bytes; None is dense); the text of an error begins with a verb.
     pub(crate) fn new(data: *mut u8, bytes: usize, shape: &[i64], strides: Option<&[i64]>) -> Result<Self, String> {
         const TOO_LARGE: &str = "has sizes and strides that overflow";
         let ndim = shape.len();
-        let mut extent =
-            Self { first: data, ndim, shape: [0; MAX_AXES], strides: [0; MAX_AXES], before: 0, items: 0, bytes };
+        let mut memory = Self { first: data, ndim, shape: [0; ROOM], strides: [0; ROOM], before: 0, items: 0, bytes };
         let mut count = 1_isize;
         for axis in (0..ndim).rev() {
             let len = shape[axis];
-            extent.shape[axis] = usize::try_from(len).map_err(|_| format!("has the negative size {len}"))?;
+            memory.shape[axis] = usize::try_from(len).map_err(|_| format!("has the negative size {len}"))?;
             if len > 1 {
                 let stride = strides.map_or(Ok(count), |strides| isize::try_from(strides[axis]));
-                extent.strides[axis] = stride.map_err(|_| TOO_LARGE)?;
+                memory.strides[axis] = stride.map_err(|_| TOO_LARGE)?;
             }
             let len = isize::try_from(len.max(1)).map_err(|_| TOO_LARGE)?;
             count = count.checked_mul(len).ok_or(TOO_LARGE)?;
@@ -100,7 +58,7 @@ impl Extent {
         count.checked_mul(bytes as isize).ok_or(TOO_LARGE)?;
         if shape.contains(&0) {
             // There is nothing to point at; any aligned address will do.
-            return Ok(Self { first: std::ptr::without_provenance_mut(bytes), ..extent });
+            return Ok(Self { first: std::ptr::without_provenance_mut(bytes), ..memory });
         }
         if data.is_null() {
             return Err("has items but no memory: its data pointer is null".to_owned());
@@ -108,8 +66,8 @@ impl Extent {
         if !data.addr().is_multiple_of(bytes) {
             return Err(format!("lies at an address that its items of {bytes} bytes are not aligned to"));
         }
-        extent.reach().ok_or(TOO_LARGE)?;
-        Ok(extent)
+        memory.reach().ok_or(TOO_LARGE)?;
+        Ok(memory)
     }
 
     /// Fills in `before` and `items`; None where addresses overflow.
@@ -206,30 +164,38 @@ impl Extent {
     }
 
     /// Whether both have an item in common; yes also where finding out would take too long.
-    pub(crate) fn meets(&self, other: &Self) -> bool {
+    ///
+    /// # Errors
+    /// MemoryError where there is not enough memory to find out.
+    pub(super) fn meets(&self, other: &Self) -> PyResult<bool> {
         let (mine, theirs) = (self.range(), other.range());
         if self.items == 0 || other.items == 0 || mine.1 <= theirs.0 || theirs.1 <= mine.0 {
-            return false;
+            return Ok(false);
         }
         // A dense output is written while the input's slice lives, and that spans the gaps between its items too.
         const MANY: usize = 1 << 20;
-        if self.is_dense() || self.runs().take(MANY).count() + other.runs().take(MANY).count() >= MANY {
-            return true;
+        let count = self.runs().take(MANY).count() + other.runs().take(MANY).count();
+        if self.is_dense() || count >= MANY {
+            return Ok(true);
         }
-        let mut intervals = Vec::new();
-        for (extent, whose) in [(self, false), (other, true)] {
-            let len = extent.run().0 * extent.bytes;
-            intervals.extend(extent.runs().map(|offset| {
-                let start = extent.first.addr().wrapping_add_signed(offset * extent.bytes as isize);
-                (start, start + len, whose)
-            }));
-        }
+        let mut intervals = filled((0, 0, false), count)?;
+        let both = self.intervals(false).chain(other.intervals(true));
+        intervals.iter_mut().zip(both).for_each(|(interval, found)| *interval = found);
         intervals.sort_unstable();
         // End of what each of the two has covered so far.
         let mut ends = [0, 0];
-        intervals.into_iter().any(|(start, end, whose)| {
+        Ok(intervals.into_iter().any(|(start, end, whose)| {
             ends[usize::from(whose)] = ends[usize::from(whose)].max(end);
             start < ends[usize::from(!whose)]
+        }))
+    }
+
+    /// First and one past the last address of each run, and whose it is.
+    fn intervals(&self, whose: bool) -> impl Iterator<Item = (usize, usize, bool)> + '_ {
+        let len = self.run().0 * self.bytes;
+        self.runs().map(move |offset| {
+            let start = self.first.addr().wrapping_add_signed(offset * self.bytes as isize);
+            (start, start + len, whose)
         })
     }
 }
