@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from maskgrid import ForkPlan, Grid
 from maskgrid.geometry import latent_coverage as native
+from maskgrid.geometry.mask_axes import stack_masks
 from maskgrid.geometry.on_device import latent_coverage as on_device
 from strategies import (
     COVERAGES,
@@ -91,7 +92,7 @@ def test_forks_are_torchs_interpolation_of_full_size_masks(
     mask = data.draw(cell_stencils(grid, ["float32", "bool"]))
     plan = ForkPlan(grid, mask, coverage=coverage)
     stencils = tensor_of(mask).to(torch.float32)
-    stencils = (stencils[..., 0] if stencils.ndim == 4 else stencils).reshape(-1, *grid.cell)
+    stencils = stack_masks(stencils, size=grid.cell)
     for fork, found in zip(plan, plan.noise_masks(), strict=True):
         full = torch.zeros(1, 1, *grid.padded_canvas)
         rows, columns = fork.rect.slices

@@ -55,7 +55,7 @@ LAYOUTS: dict[str, Any] = {
     "offset": lambda a: a[1:, 2:, 3:],
     "one row again and again": lambda a: np.broadcast_to(a[0, 0], a.shape),
     "one pixel again and again": lambda a: np.broadcast_to(a[:1, :1, :1], a.shape),
-    "one pixel": lambda a: a[:1, :1, :1],
+    "one pixel": lambda a: a[0, :1, :1],
     "no rows": lambda a: a[:, :0],
     "no masks": lambda a: a[:0],
     "a plane of RGBA": lambda a: np.stack([a, a, a], axis=-1)[..., 1],
@@ -63,9 +63,9 @@ LAYOUTS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("dtype", PLAIN)
-@pytest.mark.parametrize("distinct", LAYOUTS)
-def test_numpy_in_any_layout(distinct: str, dtype: str) -> None:
-    mask = LAYOUTS[distinct](values(dtype))
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_numpy_in_any_layout(layout: str, dtype: str) -> None:
+    mask = LAYOUTS[layout](values(dtype, (3, 17, 19)))
     result = masks.invert(mask)
     assert result.dtype == mask.dtype
     assert result.flags.c_contiguous
@@ -75,13 +75,15 @@ def test_numpy_in_any_layout(distinct: str, dtype: str) -> None:
     np.testing.assert_array_equal(masks.invert(mask), inverse(mask))
 
 
-@pytest.mark.parametrize("distinct", [name for name in LAYOUTS if "flip" not in name and "back" not in name])
+@pytest.mark.parametrize("layout", [name for name in LAYOUTS if "flip" not in name and "back" not in name])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_torch_in_any_layout(distinct: str, dtype: str) -> None:
-    mask = torch.from_numpy(LAYOUTS[distinct](values()).copy()) if "again" not in distinct else None
+def test_torch_in_any_layout(layout: str, dtype: str) -> None:
+    mask = (
+        torch.from_numpy(LAYOUTS[layout](values(shape=(3, 17, 19))).copy()) if "again" not in layout else None
+    )
     if mask is None:
-        mask = torch.from_numpy(values())[:1, :1, :1].expand(3, 5, 7)
-    elif distinct == "transposed":
+        mask = torch.from_numpy(values())[:1, :1, :1].expand(3, 17, 19)
+    elif layout == "transposed":
         mask = torch.from_numpy(values()).permute(2, 0, 1)
     mask = (mask >= 0.5) if dtype == "bool" else (255 * mask if dtype == "uint8" else mask)
     mask = mask.to(getattr(torch, dtype))
@@ -201,17 +203,13 @@ def test_tensors_without_strides_are_refused() -> None:
 @pytest.mark.parametrize("shape", [(), (3,), (1, 1, 1, 1, 1), (2, 3, 4, 0)])
 def test_other_numbers_of_axes_are_refused(shape: tuple[int, ...]) -> None:
     for mask in (np.zeros(shape), torch.zeros(shape), Producer(Tensor(np.zeros(shape)))):
-        with pytest.raises(
-            InvalidValueError, match=r"the mask has shape .*allowed: \(H, W\), \(N, H, W\) or"
-        ):
+        with pytest.raises(InvalidValueError, match=r"the mask has shape .*allowed: \(H, W\), \(N, H, W\), "):
             masks.invert(mask)
 
 
 @pytest.mark.parametrize(
     "mask",
     [
-        np.zeros((2, 2), np.int64),
-        np.zeros((2, 2), np.uint16),
         np.zeros((2, 2), np.complex64),
         # Extended precision; where there is none this is float64, which is allowed.
         *([np.zeros((2, 2), np.longdouble)] if np.dtype(np.longdouble).itemsize > 8 else []),
@@ -220,7 +218,6 @@ def test_other_numbers_of_axes_are_refused(shape: tuple[int, ...]) -> None:
         np.zeros((2, 2), "M8[s]"),
         np.zeros((2, 2), "f4,f4"),
         np.zeros((2, 2), ml_dtypes.float8_e4m3fn),
-        torch.zeros((2, 2), dtype=torch.int32),
         torch.zeros((2, 2), dtype=torch.complex64),
         torch.zeros((2, 2), dtype=torch.float8_e5m2),
     ],

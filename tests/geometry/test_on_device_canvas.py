@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from maskgrid import Grid, Rect
 from maskgrid.errors import InvalidValueError
+from maskgrid.geometry.mask_axes import stack_masks
 from maskgrid.geometry.on_device import canvas as on_device
-from maskgrid.geometry.on_device.mask_values import stack_masks, to_units
+from maskgrid.geometry.on_device.mask_values import to_units
 from strategies import PASTE_DTYPES, array_of, grids, images, masks, same_bits, soft_masks, tensor_of
 
 AXES = st.sampled_from(["plain", "first", "last"])
@@ -91,7 +92,7 @@ def test_paste_is_numpys_mix_inside_and_the_original_outside(
     places = [Rect(y, x, y + patch[0], x + patch[1]) for y, x in data.draw(st.lists(corners, max_size=3))]
     original = tensor_of(data.draw(images(shape_of((height, width), axes), PASTE_DTYPES)))
     patches = data.draw(images(shape_of(patch, axes, images=len(places)), [str(original.dtype)[6:]]))
-    counts = st.sampled_from([patch, (1, *patch), (len(places), *patch)])
+    counts = st.sampled_from([patch, (1, *patch), (len(places), 1, *patch)])
     mask = data.draw(soft_masks(counts))
     found = on_device.paste(
         original,
@@ -101,7 +102,7 @@ def test_paste_is_numpys_mix_inside_and_the_original_outside(
         together=together,
         channels=word(axes),
     )
-    weights = None if mask is None else to_units(stack_masks(tensor_of(mask))).numpy()
+    weights = None if mask is None else to_units(stack_masks(tensor_of(mask), size=patch)).numpy()
     sheets = [array_of(original).copy() for _ in places]
     total = array_of(original).copy()
     for index, rect in enumerate(places):
@@ -133,10 +134,10 @@ def test_paste_keeps_every_bit_where_the_mask_is_zero_or_one(
     # Not-a-number and infinity come through unchanged too, in both.
     original = torch.full(shape_of(grid.canvas, axes), torch.nan)
     patches = torch.full(shape_of(grid.cell, axes, images=len(grid)), torch.inf)
-    mask = tensor_of(data.draw(masks(st.just((len(grid), *grid.cell)), ["bool"])))
+    mask = tensor_of(data.draw(masks(st.just((len(grid), 1, *grid.cell)), ["bool"])))
     together = on_device.paste(original, patches, grid, mask, together=True, channels=word(axes))
     places = torch.zeros(tuple(grid.canvas), dtype=torch.bool)
-    for rect, one in zip(grid.cell_rects, mask, strict=True):
+    for rect, one in zip(grid.cell_rects, mask[:, 0], strict=True):
         places[rect.slices] = one
     wide = {"plain": places, "first": places[None], "last": places[..., None]}[axes].expand(together.shape)
     assert same_bits(together[~wide], original[~wide])

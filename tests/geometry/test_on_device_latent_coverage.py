@@ -10,8 +10,9 @@ from torch.nn import functional
 
 from maskgrid import Grid
 from maskgrid.errors import InvalidValueError
+from maskgrid.geometry.mask_axes import stack_masks
 from maskgrid.geometry.on_device import latent_coverage as on_device
-from maskgrid.geometry.on_device.mask_values import stack_masks, to_units
+from maskgrid.geometry.on_device.mask_values import to_units
 from strategies import COVERAGES, cell_stencils, grids, same_bits, tensor_of
 
 
@@ -47,7 +48,7 @@ def assert_close(found: torch.Tensor, expected: torch.Tensor, coverage: str) -> 
 @given(st.data(), grids(), st.sampled_from(COVERAGES))
 def test_the_sheet_is_the_tiled_full_size_mask_scaled(data: st.DataObject, grid: Grid, coverage: str) -> None:
     mask = tensor_of(data.draw(cell_stencils(grid)))
-    canvas = full_size(grid, to_units(stack_masks(mask)), list(range(len(grid))))
+    canvas = full_size(grid, to_units(stack_masks(mask, size=grid.cell)), list(range(len(grid))))
     assert_close(
         on_device.cover_sheet(mask, grid, coverage=coverage), scaled(canvas, grid.stride, coverage), coverage
     )
@@ -56,7 +57,7 @@ def test_the_sheet_is_the_tiled_full_size_mask_scaled(data: st.DataObject, grid:
 @given(st.data(), grids(), st.sampled_from(COVERAGES))
 def test_each_cell_is_its_full_size_mask_scaled(data: st.DataObject, grid: Grid, coverage: str) -> None:
     mask = tensor_of(data.draw(cell_stencils(grid)))
-    units = to_units(stack_masks(mask))
+    units = to_units(stack_masks(mask, size=grid.cell))
     masks, occupied = on_device.cover_cells(mask, grid, coverage=coverage)
     distinct = PlainDistinct(grid, len(units))
     assert len(masks) == distinct.count

@@ -27,7 +27,7 @@ import numpy as np
 
 from maskgrid import _native
 from maskgrid.errors import InvalidBufferError, InvalidTypeError, InvalidValueError
-from maskgrid.geometry.arrays import is_off_host, is_tensor, readable, shape_of, writable
+from maskgrid.geometry.arrays import as_source, as_target, is_off_host, is_tensor, shape_of
 from maskgrid.geometry.grid import Grid
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def tile(cell: Any, grid: Grid, *, background: Any = 0, channels: str = "last", 
         return _on_device().tile(cell, grid, background=background, channels=channels, out=out)
     if out is None:
         out = _empty(cell, _resize_shape(shape_of(cell, "cell"), "cell", channels, _checked(grid).canvas))
-    _native.tile(readable(cell), grid, readable(background), channels, writable(out))
+    _native.tile(as_source(cell), grid, as_source(background), channels, as_target(out))
     return out
 
 
@@ -86,7 +86,7 @@ def join(cells: Any, grid: Grid, *, background: Any = 0, channels: str = "last",
     if out is None:
         shape = shape_of(cells, "cells")
         out = _empty(cells, _resize_shape(shape, "cells", channels, _checked(grid).canvas, several=True)[1:])
-    _native.join(readable(cells), grid, readable(background), channels, writable(out))
+    _native.join(as_source(cells), grid, as_source(background), channels, as_target(out))
     return out
 
 
@@ -166,7 +166,7 @@ def split(
     if out is None:
         cell = _resize_shape(shape_of(sheet, "sheet"), "sheet", channels, _checked(grid).cell)
         out = _empty(sheet, (len(grid), *cell))
-    _native.split(readable(sheet), grid, channels, writable(out))
+    _native.split(as_source(sheet), grid, channels, as_target(out))
     return out
 
 
@@ -201,7 +201,7 @@ def merge(
     if out is None:
         shape = shape_of(forks, "forks")
         out = _empty(forks, _resize_shape(shape, "forks", channels, _checked(grid).canvas, several=True)[1:])
-    _native.merge(readable(forks), grid, cells, readable(original), channels, writable(out))
+    _native.merge(as_source(forks), grid, cells, as_source(original), channels, as_target(out))
     return out
 
 
@@ -243,8 +243,8 @@ def paste(
     if out is None:
         shape = shape_of(original, "original")
         out = _empty(original, shape if together else (*shape_of(patches, "patches")[:1], *shape))
-    sources = readable(original), readable(patches)
-    _native.paste(*sources, where, readable(mask), together, channels, writable(out))
+    sources = as_source(original), as_source(patches)
+    _native.paste(*sources, where, as_source(mask), together, channels, as_target(out))
     return out
 
 

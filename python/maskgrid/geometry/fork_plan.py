@@ -60,9 +60,8 @@ class ForkPlan(Sequence[Fork]):
 
     Args:
         grid: Where the cells lie.
-        mask: The stencil, as large as one cell: (H, W) for all cells, or one per cell as (N, H, W) or (N, H,
-            W, C), of which channel 0 counts. bool, uint8 (255 is 1), float16, bfloat16, float32 or float64 in
-            [0, 1]; numpy, torch on any device, or any DLPack producer.
+        mask: The stencil, as large as one cell: one for all cells, or one per cell, shaped and typed as
+            `maskgrid.masks` takes it; numpy, torch on any device, or any DLPack producer.
         coverage: How pixels become a latent cell: "center" (as ComfyUI: bilinear without antialias),
             "nearest" (as diffusers), "area", "max" or "min" of the block. "center" and "nearest" lose thin
             lines.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from maskgrid import _native
 from maskgrid.geometry import arrays
+from maskgrid.geometry.mask_axes import read_mask_axes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,15 +42,14 @@ def cover_cells(
         InvalidTypeError: As for `maskgrid.masks`.
         InvalidBufferError: Likewise.
     """
-    shape = arrays.shape_of(mask, "the mask")
-    # What is no mask is refused further on, with its shape.
-    distinct = _native.DistinctCoverages(grid, shape[0] if len(shape) in (3, 4) else 1)
+    axes = read_mask_axes(arrays.shape_of(mask, "the mask"), size=grid.cell)
+    distinct = _native.DistinctCoverages(grid, axes.count)
     if arrays.is_off_host(mask):
         masks, occupied = _on_device().cover_cells(mask, grid, coverage=coverage, out=out)
         return masks, distinct, occupied
     if out is None:
-        out = arrays.new(mask, (distinct.count, distinct.height, distinct.width), "float32")
-    return out, distinct, _native.cover_cells(grid, arrays.readable(mask), coverage, arrays.writable(out))
+        out = arrays.new_array(mask, (distinct.count, distinct.height, distinct.width), "float32")
+    return out, distinct, _native.cover_cells(grid, arrays.as_source(mask), coverage, arrays.as_target(out))
 
 
 def lay_noise_masks(
@@ -75,8 +75,8 @@ def lay_noise_masks(
     if arrays.is_off_host(masks):
         return _on_device().lay_noise_masks(masks, distinct, grid, cells, out=out)
     if out is None:
-        out = arrays.new(masks, (len(cells), 1, *grid.latent_size), "float32")
-    _native.lay_noise_masks(distinct, arrays.readable(masks), cells, arrays.writable(out))
+        out = arrays.new_array(masks, (len(cells), 1, *grid.latent_size), "float32")
+    _native.lay_noise_masks(distinct, arrays.as_source(masks), cells, arrays.as_target(out))
     return out
 
 
@@ -100,8 +100,8 @@ def cover_sheet(mask: Any, grid: Grid, *, coverage: str = "center", out: Any = N
     if arrays.is_off_host(mask):
         return _on_device().cover_sheet(mask, grid, coverage=coverage, out=out)
     if out is None:
-        out = arrays.new(mask, tuple(grid.latent_size), "float32")
-    _native.cover_sheet(grid, arrays.readable(mask), coverage, arrays.writable(out))
+        out = arrays.new_array(mask, tuple(grid.latent_size), "float32")
+    _native.cover_sheet(grid, arrays.as_source(mask), coverage, arrays.as_target(out))
     return out
 
 

@@ -128,6 +128,35 @@ pub enum Error {
         /// Its column.
         column: usize,
     },
+    /// Bytes of which some are 1 and none is larger, as a mask.
+    #[error(
+        "the mask is uint8 and its largest value is 1, which is 1/255; allowed: 0 to 255, where 255 is 1 \
+         (multiply it by 255), or 0 and 1 as bool"
+    )]
+    OnesAlone,
+    /// Whole numbers that are neither 0 and 1 nor 0 and 255, as a mask.
+    #[error(
+        "the mask has the whole number {value} at (mask {index}, row {row}, column {column}){beside}; \
+         allowed: 0 and 1, or 0 and 255; others as uint8 or as floats from 0 to 1"
+    )]
+    WholeMaskValue {
+        /// The number.
+        value: i128,
+        /// Which mask of the stack.
+        index: usize,
+        /// Its row.
+        row: usize,
+        /// Its column.
+        column: usize,
+        /// What makes it wrong, if it is not wrong in itself.
+        beside: &'static str,
+    },
+    /// Not enough memory for what is needed besides input and output.
+    #[error("{bytes} bytes of scratch memory can't be had")]
+    OutOfMemory {
+        /// How much was asked for.
+        bytes: usize,
+    },
     /// A strided view that reaches outside its memory.
     #[error("a view of shape {shape} and element strides {strides} reaches outside its {len} elements")]
     ViewOutOfBounds {

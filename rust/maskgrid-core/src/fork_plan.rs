@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::grid::Grid;
 use crate::rect::{Latent, Rect, Size};
+use crate::scratch;
 
 /// How the windows of a [`Plan`] are cut, in latent cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,7 +54,7 @@ impl Plan {
         }
         let mut plan = Self { grid, cells, options, window: Size::new(0, 0) };
         let mut window = Size::<Latent>::new(0, 0);
-        let mut named = vec![false; plan.grid.cell_count() as usize];
+        let mut named = scratch::filled(false, plan.grid.cell_count() as usize)?;
         for fork in 0..plan.len() {
             let needed = plan.needed(fork)?;
             let cell = plan.cells[fork];

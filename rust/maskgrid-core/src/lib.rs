@@ -17,7 +17,8 @@
 //! # What does this crate not do?
 //!
 //! It knows no Python, no network, no sampling and no image files. It allocates scratch memory, never results: every
-//! operation writes into a slice that the caller owns. It has no unsafe code.
+//! operation writes into a slice that the caller owns, and where scratch memory is short that is an error. It starts no
+//! threads: work is shared out over the rayon pool that it is called in, if there is one. It has no unsafe code.
 #![forbid(unsafe_code)]
 
 pub mod canvas;
@@ -29,6 +30,7 @@ mod mask_element;
 mod parallel;
 pub mod pixel_mask;
 mod rect;
+mod scratch;
 mod simd;
 mod strided_view;
 

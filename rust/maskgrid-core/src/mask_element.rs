@@ -10,6 +10,8 @@ pub trait Element: Copy + Send + Sync + PartialEq + 'static {
     /// What numbers are compared by: within 0..=1 it grows with the value.
     type Key: Copy + PartialOrd + Send + Sync;
 
+    /// Whether 1 is written 255, so that masks of 0 and 1 are most likely a mistake.
+    const COUNTS_TO_255: bool = false;
     /// The number that keeps.
     const ZERO: Self;
     /// The number that samples again.
@@ -37,6 +39,13 @@ pub trait Element: Copy + Send + Sync + PartialEq + 'static {
     #[inline(always)]
     fn from_units(values: &[f32], out: &mut [Self]) {
         out.iter_mut().zip(values).for_each(|(out, &value)| *out = Self::from_unit(value));
+    }
+
+    /// The bits of all numbers joined by "or", where they count to 255; 0 for other types.
+    #[inline(always)]
+    fn joined(numbers: &[Self]) -> u8 {
+        let _ = numbers;
+        0
     }
 
     /// 1 minus the value, rounded once.
@@ -112,6 +121,7 @@ truth_element!(Flag, Self(0), Self(1), |value: Self| value.0 != 0, |value| Self(
 impl Element for u8 {
     type Key = Self;
 
+    const COUNTS_TO_255: bool = true;
     const ZERO: Self = 0;
     const ONE: Self = 255;
 
@@ -133,6 +143,11 @@ impl Element for u8 {
     #[inline]
     fn from_unit(value: f32) -> Self {
         byte(value * 255.0)
+    }
+
+    #[inline(always)]
+    fn joined(numbers: &[Self]) -> u8 {
+        numbers.iter().fold(0, |joined, number| joined | number)
     }
 
     #[inline]

@@ -173,7 +173,9 @@ pub(crate) fn merge(
     let most = grid.cell_count() as usize;
     let cells = match cells {
         Some(cells) => numbers_of_cells(cells, most, most)?,
-        None if forks.count() > most => return Err(forks.wrong_count(&format!("at most {most}, one for each cell"))),
+        None if forks.count() > most => {
+            return Err(forks.wrong_count(&format!("at most {most} images, one for each cell")));
+        }
         None => (0..grid.cell_count()).take(forks.count()).collect(),
     };
     forks.expect_count(cells.len())?;
@@ -228,7 +230,7 @@ pub(crate) fn paste(
     let places = places(r#where, &original, patches.count())?;
     let patch = patches.axes.map(|axis| axis.len);
     patches.array.expect_shape(&original.shape_like(Some(places.len()), patch[2], patch[3]))?;
-    let mask = mask.map(|mask| MaskArray::borrow(mask, "the mask")).transpose()?;
+    let mask = mask.map(|mask| MaskArray::borrow(mask, Some([patch[2], patch[3]]))).transpose()?;
     let shape = original.shape_like((!together).then_some(places.len()), height, width);
     let mask_array = mask.as_ref().map(|mask| &mask.array);
     let inputs: Vec<_> = [&original.array, &patches.array].into_iter().chain(mask_array).collect();

@@ -86,13 +86,13 @@ impl<'n> Images<'n> {
         if self.count() == count {
             return Ok(());
         }
-        Err(self.wrong_count(&count.to_string()))
+        Err(self.wrong_count(&format!("{count} images")))
     }
 
     /// The error about their number; `allowed` is in words.
     pub(crate) fn wrong_count(&self, allowed: &str) -> PyErr {
         let (name, shape) = (self.array.name(), tuple(self.array.shape()));
-        InvalidValueError::new_err(format!("{name} has shape {shape}; allowed: {allowed} images"))
+        InvalidValueError::new_err(format!("{name} has shape {shape}; allowed: {allowed}"))
     }
 
     /// # Errors

@@ -101,6 +101,11 @@ fn work(distinct: &DistinctCoverages, mask: &Array<'_>) -> usize {
     pixels.saturating_mul(usize::from(mask.dtype().bytes)) / BYTES_PER_NS
 }
 
+/// Height and width that a stencil has.
+fn cell_size(grid: &Grid) -> [usize; 2] {
+    [grid.cell().height as usize, grid.cell().width as usize]
+}
+
 /// The distinct latent coverages of single cells; returns for each mask given whether it has a pixel above 0.
 #[pyfunction]
 #[pyo3(signature = (grid, mask, coverage, out, /))]
@@ -112,7 +117,7 @@ pub(crate) fn cover_cells(
     out: &Bound<'_, PyAny>,
 ) -> PyResult<Vec<bool>> {
     let coverage = choice(coverage, "coverage", &COVERAGES)?;
-    let mask = MaskArray::borrow(mask, "the mask")?;
+    let mask = MaskArray::borrow(mask, Some(cell_size(&grid.0)))?;
     let out = Output::borrow(out, "out", &[&mask.array])?;
     out.expect_dtype(Dtype::FLOAT32)?;
     let distinct = DistinctCoverages::new(&grid.0, mask.count()).map_err(to_py)?;
@@ -149,7 +154,7 @@ pub(crate) fn cover_sheet(
     out: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
     let coverage = choice(coverage, "coverage", &COVERAGES)?;
-    let mask = MaskArray::borrow(mask, "the mask")?;
+    let mask = MaskArray::borrow(mask, Some(cell_size(&grid.0)))?;
     let out = Output::borrow(out, "out", &[&mask.array])?;
     let latent = grid.0.latent_size();
     out.expect_shape(&[latent.height as usize, latent.width as usize])?;

@@ -30,7 +30,9 @@ mod _native {
     #[pymodule_export]
     use super::latent_coverage::{PyDistinctCoverages, cover_cells, cover_sheet, lay_noise_masks};
     #[pymodule_export]
-    use super::pixel_mask::{bounding_boxes, describe, feather, fill_holes, grow, invert, shrink, threshold};
+    use super::pixel_mask::{
+        bounding_boxes, describe, feather, fill_holes, grow, invert, mask_axes, shrink, threshold,
+    };
     #[pymodule_export]
     use super::rect::{PyRect, PySize};
     #[pymodule_export]

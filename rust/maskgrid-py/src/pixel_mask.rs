@@ -4,11 +4,12 @@
 //! owns. Type of mask and type of output do not multiply: an output of another type than the mask's gets its values by
 //! way of f32.
 
-use maskgrid_core::pixel_mask::{self, Placement};
+use maskgrid_core::pixel_mask::{self, MaskAxes, Placement};
 use maskgrid_core::{Element, Pixel, Rect, Result, View};
 use pyo3::prelude::*;
 
 use crate::buffer::{Array, Item, Output};
+use crate::errors::to_py;
 use crate::mask_array::{MaskArray, UseMask, write_units};
 use crate::parse_arguments::{choice, number};
 use crate::rect::PyRect;
@@ -28,13 +29,15 @@ fn operate(
     per_pixel: f64,
     operation: impl PerPixel,
 ) -> PyResult<()> {
-    let mask = MaskArray::borrow(mask, "the mask")?;
-    let out = Output::borrow(out, "out", &[&mask.array])?;
-    let shape = mask.array.shape();
-    out.expect_shape(&shape[..shape.len().min(3)])?;
+    let mask = MaskArray::borrow(mask, None)?;
+    let mut out = Output::borrow(out, "out", &[&mask.array])?;
+    out.expect_shape(mask.array.shape())?;
+    if mask.axes.channels.is_some() {
+        out.repeat_over_last_axis();
+    }
     let copying = (mask.array.bytes() + out.bytes()) / BYTES_PER_NS;
     let work = copying.saturating_add((mask.array.len() as f64 * per_pixel) as usize);
-    let alike = out.dtype() == mask.array.dtype();
+    let alike = out.dtype() == mask.result_dtype();
     mask.use_by(Operate { py, out, work, alike, operation })
 }
 
@@ -222,7 +225,7 @@ pub(crate) fn bounding_boxes(
     level: &Bound<'_, PyAny>,
 ) -> PyResult<Vec<PyRect>> {
     let level = number(level, "level")?;
-    let mask = MaskArray::borrow(mask, "the mask")?;
+    let mask = MaskArray::borrow(mask, None)?;
     let boxes = mask.use_by(BoundingBoxes { py, work: mask.array.bytes() / BYTES_PER_NS, level })?;
     Ok(boxes.into_iter().map(PyRect::from).collect())
 }
@@ -233,4 +236,17 @@ pub(crate) fn bounding_boxes(
 pub(crate) fn describe(array: &Bound<'_, PyAny>, name: &str) -> PyResult<(Vec<usize>, String)> {
     let array = Array::look(array, name)?;
     Ok((array.shape().to_vec(), array.dtype().to_string()))
+}
+
+/// Which axes of a shape are masks, rows, columns and channels; `size` is what the masks should have, if known.
+#[pyfunction]
+#[pyo3(signature = (shape, size=None, /))]
+#[expect(clippy::needless_pass_by_value, reason = "what Python gives is owned")]
+pub(crate) fn mask_axes(
+    shape: Vec<usize>,
+    size: Option<(usize, usize)>,
+) -> PyResult<(Option<usize>, usize, usize, Option<usize>)> {
+    let size = size.map(|(height, width)| [height, width]);
+    let MaskAxes { masks, rows, columns, channels } = MaskAxes::of("the mask", &shape, size).map_err(to_py)?;
+    Ok((masks, rows, columns, channels))
 }

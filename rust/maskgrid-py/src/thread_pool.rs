@@ -11,8 +11,8 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use crate::errors::{InvalidValueError, to_py};
 use crate::parse_arguments::whole;
 
-/// Work below this (about nanoseconds on one thread) is done at once: letting others run would cost more. It is less
-/// than what the core shares out, so that the core never makes a pool of its own, which would not survive a fork.
+/// Work below this (about nanoseconds on one thread) is done at once, on this thread alone: letting others run would
+/// cost more.
 const SMALL: usize = 50_000;
 /// What copying moves on one thread, about.
 pub(crate) const BYTES_PER_NS: usize = 8;
@@ -49,12 +49,13 @@ impl State {
         Ok(threads)
     }
 
-    fn pool(&mut self) -> PyResult<Arc<ThreadPool>> {
+    /// None: no threads can be started.
+    fn pool(&mut self) -> PyResult<Option<Arc<ThreadPool>>> {
         let here = process::id();
         match self.pool.take() {
             Some((process, pool)) if process == here => {
                 self.pool = Some((here, Arc::clone(&pool)));
-                return Ok(pool);
+                return Ok(Some(pool));
             }
             // Dropping it would wake threads that this process does not have.
             Some((_, parents)) => std::mem::forget(parents),
@@ -64,13 +65,13 @@ impl State {
         let pool = ThreadPoolBuilder::new()
             .num_threads(threads.get())
             .thread_name(|index| format!("maskgrid-{index}"))
-            .build()
-            .map_err(|error| {
-                PyRuntimeError::new_err(format!("no pool of {threads} threads can be started: {error}"))
-            })?;
+            .build();
+        let Ok(pool) = pool else {
+            return Ok(None);
+        };
         let pool = Arc::new(pool);
         self.pool = Some((here, Arc::clone(&pool)));
-        Ok(pool)
+        Ok(Some(pool))
     }
 }
 
@@ -79,7 +80,8 @@ fn allowed(threads: u32) -> Option<NonZero<usize>> {
 }
 
 /// Runs `compute`: at once where `work` (about nanoseconds on one thread) is small, else on the pool with the
-/// interpreter released.
+/// interpreter released. The core shares work out inside a pool only, so there is never another pool than this one, which
+/// would not survive a fork.
 pub(crate) fn run<R: Send>(
     py: Python<'_>,
     work: usize,
@@ -97,7 +99,11 @@ pub(crate) fn run<R: Send>(
 /// `dyn` so that the pool's machinery is compiled once.
 fn released(py: Python<'_>, compute: &mut (dyn FnMut() + Send)) -> PyResult<()> {
     let pool = state().pool()?;
-    py.detach(|| pool.install(compute));
+    py.detach(|| match pool {
+        Some(pool) => pool.install(compute),
+        // Outside of a pool the core does it all on this thread.
+        None => compute(),
+    });
     Ok(())
 }
 

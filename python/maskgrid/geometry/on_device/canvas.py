@@ -13,7 +13,7 @@ import torch
 from maskgrid.errors import InvalidBufferError, InvalidTypeError, InvalidValueError
 from maskgrid.geometry.grid import Grid, Rect, Size
 from maskgrid.geometry.on_device.argument_checks import a_grid, cell_numbers, fill_number
-from maskgrid.geometry.on_device.mask_values import name, prepare_out, stack_masks, to_units
+from maskgrid.geometry.on_device.mask_values import dtype_name, prepare_out, read_masks, to_units
 from maskgrid.geometry.on_device.sheet_axes import check_channels, five_axes, resize_shape
 
 if TYPE_CHECKING:
@@ -223,8 +223,8 @@ def paste(
     sheet = five_axes(original, check_channels(channels), argument="original", several=False)
     images = five_axes(patches, channels, argument="patches", several=True)
     if original.dtype not in PASTE_DTYPES:
-        allowed = ", ".join(name(dtype) for dtype in PASTE_DTYPES)
-        raise InvalidTypeError(f"original has dtype {name(original.dtype)}; allowed: {allowed}")
+        allowed = ", ".join(dtype_name(dtype) for dtype in PASTE_DTYPES)
+        raise InvalidTypeError(f"original has dtype {dtype_name(original.dtype)}; allowed: {allowed}")
     _check_alike(patches, original, "patches", "original")
     patch = Size(images.shape[2], images.shape[3])
     _check_shape(patches, (len(images), *resize_shape(original.shape, channels, patch)), "patches")
@@ -316,7 +316,7 @@ def _mask_of_patches(mask: Tensor | None, patches: Tensor) -> Tensor | None:
     """(1 or n, h, w) float32 in [0, 1], or None."""
     if mask is None:
         return None
-    masks = stack_masks(mask)
+    masks = read_masks(mask, size=patches.shape[2:4])
     count, height, width = masks.shape
     if (height, width) != tuple(patches.shape[2:4]) or count not in (1, len(patches)):
         raise InvalidValueError(
@@ -348,7 +348,8 @@ def _check_alike(given: Tensor, other: Tensor, argument: str, other_argument: st
     """Refuse tensors of two dtypes or devices."""
     if given.dtype != other.dtype:
         raise InvalidTypeError(
-            f"{argument} has dtype {name(given.dtype)}; allowed: {name(other.dtype)}, as {other_argument}"
+            f"{argument} has dtype {dtype_name(given.dtype)}; "
+            f"allowed: {dtype_name(other.dtype)}, as {other_argument}"
         )
     if given.device != other.device:
         raise InvalidBufferError(

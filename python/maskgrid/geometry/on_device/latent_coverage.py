@@ -20,7 +20,7 @@ import torch
 
 from maskgrid.errors import InvalidValueError
 from maskgrid.geometry.on_device.argument_checks import cell_numbers, choice
-from maskgrid.geometry.on_device.mask_values import from_units, prepare_out, stack_masks, to_units
+from maskgrid.geometry.on_device.mask_values import from_units, prepare_out, read_masks, to_units
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -147,7 +147,7 @@ def cover_sheet(mask: Tensor, grid: Grid, *, coverage: str = "center", out: Tens
 def _cell_values(mask: Tensor, grid: Grid, coverage: str) -> Tensor:
     """The masks (1 or cells, h, w) as float32 in [0, 1], once count and size are what the grid needs."""
     choice(coverage, "coverage", COVERAGES)
-    masks = stack_masks(mask)
+    masks = read_masks(mask, size=grid.cell)
     count, height, width = masks.shape
     if (height, width) != tuple(grid.cell) or count not in (1, len(grid)):
         cells = "1 mask" if len(grid) == 1 else f"1 or {len(grid)} masks"

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::Sheet;
+use crate::error::Result;
 use crate::parallel::for_each_chunk;
 
 /// Bytes of output that one worker writes at a time: few enough for its cache, enough to pay for handing them out.
@@ -32,14 +33,19 @@ pub(super) struct Rows {
 }
 
 /// Calls `work` with disjoint rows of a dense output, which together are all of it, in parallel where it pays.
-pub(super) fn for_rows<T: Send>(out: &mut [T], shape: [usize; 5], work: impl Fn(&Rows, &mut [T]) + Sync + Send) {
+pub(super) fn for_rows<T: Send>(
+    out: &mut [T],
+    shape: [usize; 5],
+    work: impl Fn(&Rows, &mut [T]) -> Result<()> + Sync + Send,
+) -> Result<()> {
     if out.is_empty() {
-        return;
+        return Ok(());
     }
     let [_, planes, height, width, samples] = shape;
     let line = width * samples;
     let rows_per_piece = (PIECE / (line * size_of::<T>()).max(1)).max(1);
-    for_each_chunk(out, rows_per_piece * line, |piece, chunk| {
+    let (len, cost) = (rows_per_piece * line, rows_per_piece * line * size_of::<T>());
+    for_each_chunk(out, len, cost, |piece, chunk| {
         let mut row = piece * rows_per_piece;
         let mut rest = chunk;
         // A piece may end one image and begin the next.
@@ -47,11 +53,12 @@ pub(super) fn for_rows<T: Send>(out: &mut [T], shape: [usize; 5], work: impl Fn(
             let (plane, top) = (row / height, row % height);
             let count = (height - top).min(rest.len() / line);
             let (here, later) = rest.split_at_mut(count * line);
-            work(&Rows { image: plane / planes, plane: plane % planes, rows: top..top + count }, here);
+            work(&Rows { image: plane / planes, plane: plane % planes, rows: top..top + count }, here)?;
             row += count;
             rest = later;
         }
-    });
+        Ok(())
+    })
 }
 
 /// Lines of an image from one of its pixels on, wherever they lie.

@@ -4,7 +4,9 @@ use std::ops::Range;
 
 use super::copy_lines::{Lines, Pixel, SIDE_BY_SIDE, for_rows};
 use super::{Background, Sheet};
+use crate::error::Result;
 use crate::grid::Grid;
+use crate::scratch;
 
 /// Where the pixels of a rectangle come from.
 #[derive(Debug, Clone, Copy)]
@@ -33,18 +35,17 @@ pub(super) fn paint<'a, T: Copy + Send + Sync + 'a>(
     shape: [usize; 5],
     out: &mut [T],
     source: impl Fn(Option<usize>) -> Source<'a, T> + Sync + Send,
-) {
+) -> Result<()> {
     let [_, _, _, width, samples] = shape;
     let (vertical, horizontal) = (Axis::vertical(grid), Axis::horizontal(grid));
     for_rows(out, shape, |rows, out| {
         for (row, lines) in vertical.stretches(rows.rows.clone()) {
-            let pieces: Vec<_> = horizontal
-                .stretches(0..width)
-                .map(|(column, span)| {
-                    let cell = row.zip(column).map(|(row, column)| row * horizontal.count + column);
-                    Piece::new(source(cell), rows.plane, lines.start, &span, samples)
-                })
-                .collect();
+            // Cells, what lies between them, and both ends.
+            let mut pieces = scratch::with_room(2 * horizontal.count + 1)?;
+            pieces.extend(horizontal.stretches(0..width).map(|(column, span)| {
+                let cell = row.zip(column).map(|(row, column)| row * horizontal.count + column);
+                Piece::new(source(cell), rows.plane, lines.start, &span, samples)
+            }));
             let here = &mut out[(lines.start - rows.rows.start) * width * samples..];
             for pieces in pieces.chunks(SIDE_BY_SIDE) {
                 for (y, line) in here.chunks_mut(width * samples).take(lines.len()).enumerate() {
@@ -52,7 +53,8 @@ pub(super) fn paint<'a, T: Copy + Send + Sync + 'a>(
                 }
             }
         }
-    });
+        Ok(())
+    })
 }
 
 /// A stretch of some neighbouring lines.

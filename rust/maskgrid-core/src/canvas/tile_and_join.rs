@@ -60,6 +60,5 @@ fn lay_out<T: Copy + Send + Sync>(
             top: grid.top((cell / columns) as u32) as usize,
             left: grid.left((cell % columns) as u32) as usize,
         },
-    });
-    Ok(())
+    })
 }

@@ -10,7 +10,8 @@ use crate::error::{Error, Result};
 use crate::grid::Grid;
 use crate::mask_element::Element;
 use crate::parallel;
-use crate::pixel_mask::read_mask;
+use crate::pixel_mask::read_mask::{OnesAlone, first_bad, for_each_row};
+use crate::scratch;
 use crate::simd::vectorized;
 use crate::strided_view::View;
 
@@ -57,29 +58,32 @@ pub(super) fn write_masks<T: Element>(
 ) -> Result<Vec<bool>> {
     let [count, _, width] = mask.shape();
     let stride = distinct.grid().stride() as usize;
-    let occupied: Vec<AtomicBool> = (0..count).map(|_| AtomicBool::new(false)).collect();
+    let occupied = scratch::collected((0..count).map(|_| AtomicBool::new(false)))?;
+    let ones = OnesAlone::new();
     let bad = AtomicBool::new(false);
     let (rows, len) = (distinct.height(), distinct.width());
     parallel::for_each_piece(out, len, stride * width * size_of::<T>(), |first, out| {
         vectorized(
             #[inline(always)]
             || {
-                let mut reduction = Reduction::new(coverage, outside, stride, len);
+                let mut reduction = Reduction::new(coverage, outside, stride, len)?;
                 for (index, out) in out.chunks_exact_mut(len).enumerate() {
                     let (source, row) = (distinct.source((first + index) / rows), (first + index) % rows);
-                    let scan = write_row(mask, source, row, &mut reduction, out);
+                    let scan = write_row(mask, source, row, &ones, &mut reduction, out)?;
                     bad.fetch_or(scan.bad, Ordering::Relaxed);
                     if scan.any {
                         occupied[source.mask].store(true, Ordering::Relaxed);
                     }
                 }
+                Ok(())
             },
-        );
-    });
+        )
+    })?;
     if bad.into_inner() {
-        return Err(read_mask::first_bad(mask, 0..count));
+        return Err(first_bad(mask, 0..count));
     }
-    Ok(occupied.into_iter().map(AtomicBool::into_inner).collect())
+    ones.check()?;
+    scratch::collected(occupied.into_iter().map(AtomicBool::into_inner))
 }
 
 /// What was found in some pixels.
@@ -105,9 +109,10 @@ fn write_row<T: Element>(
     mask: View<'_, T, 3>,
     source: Source,
     row: usize,
+    ones: &OnesAlone,
     reduction: &mut Reduction,
     out: &mut [f32],
-) -> Scan {
+) -> Result<Scan> {
     let [_, height, width] = mask.shape();
     let block = row * reduction.stride;
     let inside = |rows: Range<usize>| {
@@ -118,20 +123,21 @@ fn write_row<T: Element>(
     let mut scan = Scan::default();
     reduction.begin(source.left as usize, width);
     let rows = if source.first { inside(0..reduction.stride) } else { read.clone() };
-    read_mask::for_each_row(
+    for_each_row(
         mask,
         source.mask,
         rows,
         #[inline(always)]
         |row, pixels| {
             if source.first {
+                ones.look(pixels);
                 scan.row(pixels);
             }
             if read.contains(&row) {
                 reduction.add(pixels);
             }
         },
-    );
+    )?;
     reduction.finish(read.len(), out);
-    scan
+    Ok(scan)
 }

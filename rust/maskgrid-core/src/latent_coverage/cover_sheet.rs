@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::grid::Grid;
 use crate::mask_element::Element;
 use crate::parallel;
+use crate::scratch;
 use crate::strided_view::View;
 
 /// Writes the coverage of the sheet whose cells all hold their mask, (latent height, latent width).
@@ -23,12 +24,14 @@ pub fn cover_sheet<T: Element>(grid: &Grid, mask: View<'_, T, 3>, coverage: Cove
     if out.len() as u64 != latent.area() {
         return Err(Error::shape("out", &[out.len()], format!("({}, {})", latent.height, latent.width)));
     }
-    let mut masks = vec![0.0; distinct.len()];
+    let mut masks = scratch::filled(0.0, distinct.len())?;
     write_masks(&distinct, mask, coverage, Outside::Ignored, &mut masks)?;
-    let cells = SideBySide::new(&distinct, coverage, &masks);
+    let cells = SideBySide::new(&distinct, coverage, &masks)?;
     let width = latent.width as usize;
-    parallel::for_each_chunk(out, width, |row, out| cells.write_row(row as u32, out));
-    Ok(())
+    parallel::for_each_chunk(out, width, width * size_of::<f32>(), |row, out| {
+        cells.write_row(row as u32, out);
+        Ok(())
+    })
 }
 
 /// How the cells lie side by side.
@@ -49,8 +52,8 @@ struct Axis {
 }
 
 impl Axis {
-    fn new(starts: impl Iterator<Item = u32>, cell: u32, stride: u32, side: u32) -> Self {
-        let mut pixels = vec![0; side as usize];
+    fn new(starts: impl ExactSizeIterator<Item = u32>, cell: u32, stride: u32, side: u32) -> Result<Self> {
+        let mut pixels = scratch::filled(0, side as usize)?;
         let place = |start: u32| {
             let place = (start / stride, (start + cell).div_ceil(stride));
             for block in place.0..place.1 {
@@ -59,19 +62,20 @@ impl Axis {
             }
             place
         };
-        let places = starts.map(place).collect();
-        Self { places, covered: pixels.into_iter().map(|count| count == stride).collect() }
+        let places = scratch::collected(starts.map(place))?;
+        let covered = scratch::collected(pixels.into_iter().map(|count| count == stride))?;
+        Ok(Self { places, covered })
     }
 }
 
 impl<'a> SideBySide<'a> {
-    fn new(distinct: &'a DistinctCoverages, coverage: Coverage, masks: &'a [f32]) -> Self {
+    fn new(distinct: &'a DistinctCoverages, coverage: Coverage, masks: &'a [f32]) -> Result<Self> {
         let grid = distinct.grid();
         let (cell, stride, latent) = (grid.cell(), grid.stride(), grid.latent_size());
-        let rows = Axis::new((0..grid.rows()).map(|row| grid.top(row)), cell.height, stride, latent.height);
+        let rows = Axis::new((0..grid.rows()).map(|row| grid.top(row)), cell.height, stride, latent.height)?;
         let lefts = (0..grid.columns()).map(|column| grid.left(column));
-        let columns = Axis::new(lefts, cell.width, stride, latent.width);
-        Self { distinct, coverage, masks, rows, columns }
+        let columns = Axis::new(lefts, cell.width, stride, latent.width)?;
+        Ok(Self { distinct, coverage, masks, rows, columns })
     }
 
     /// Writes one latent row: what each cell that touches it adds.

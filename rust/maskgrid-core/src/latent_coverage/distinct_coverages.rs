@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::grid::Grid;
 use crate::rect::{Latent, Rect};
+use crate::scratch;
 
 /// Which distinct latent coverages there are, how large they are, and which of them each cell has.
 ///
@@ -42,9 +43,10 @@ struct Phases {
 }
 
 impl Phases {
-    fn new(starts: impl Iterator<Item = u32>, cell: u32, stride: u32) -> Self {
-        let mut phases = Self { index: Vec::new(), offsets: Vec::new(), side: 0, shared: false };
-        let mut numbers = vec![None; stride as usize];
+    fn new(starts: impl ExactSizeIterator<Item = u32>, cell: u32, stride: u32) -> Result<Self> {
+        let (index, offsets) = (scratch::with_room(starts.len())?, scratch::with_room(starts.len())?);
+        let mut phases = Self { index, offsets, side: 0, shared: false };
+        let mut numbers = scratch::filled(None, stride as usize)?;
         let mut end = 0;
         for start in starts {
             let offset = start % stride;
@@ -57,7 +59,7 @@ impl Phases {
             phases.shared |= start / stride < end;
             end = (start + cell).div_ceil(stride);
         }
-        phases
+        Ok(phases)
     }
 }
 
@@ -72,8 +74,8 @@ impl DistinctCoverages {
             return Err(Error::out_of_range("the number of masks", mask_count, allowed));
         }
         let (cell, stride) = (grid.cell(), grid.stride());
-        let vertical = Phases::new((0..grid.rows()).map(|row| grid.top(row)), cell.height, stride);
-        let horizontal = Phases::new((0..grid.columns()).map(|column| grid.left(column)), cell.width, stride);
+        let vertical = Phases::new((0..grid.rows()).map(|row| grid.top(row)), cell.height, stride)?;
+        let horizontal = Phases::new((0..grid.columns()).map(|column| grid.left(column)), cell.width, stride)?;
         Ok(Self { grid: grid.clone(), mask_count, vertical, horizontal })
     }
 

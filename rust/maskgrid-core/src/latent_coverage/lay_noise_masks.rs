@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::mask_element::Element;
 use crate::parallel;
 use crate::rect::{Latent, Rect};
+use crate::scratch;
 
 /// Writes the dense latent coverage of each fork: 0, and the mask of fork `i`'s cell, `cells[i]`, at its place.
 ///
@@ -27,8 +28,11 @@ pub fn lay_noise_masks<U: Element>(
     if (cells.len() * height).checked_mul(width) != Some(out.len()) {
         return Err(Error::shape("out", &[out.len()], format!("({}, 1, {height}, {width})", cells.len())));
     }
-    let places = cells.iter().map(|&cell| distinct.place(cell)).collect::<Result<Vec<_>>>()?;
-    let mut numbers = vec![U::ZERO; masks.len()];
+    let mut places = scratch::with_room(cells.len())?;
+    for &cell in cells {
+        places.push(distinct.place(cell)?);
+    }
+    let mut numbers = scratch::filled(U::ZERO, masks.len())?;
     U::from_units(masks, &mut numbers);
     // Setting all of the memory at once is faster than going around the cells, unless they are most of it.
     let at_once = distinct.height() * distinct.width() * 8 <= height * width;
@@ -47,8 +51,8 @@ pub fn lay_noise_masks<U: Element>(
         } else {
             write_around(lines, out);
         }
-    });
-    Ok(())
+        Ok(())
+    })
 }
 
 /// The lines of a mask that lies in a rectangle, with their row, counted from `top` rows above, and first column.

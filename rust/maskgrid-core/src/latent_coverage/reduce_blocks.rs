@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 use super::Coverage;
+use crate::error::Result;
 use crate::mask_element::Element;
+use crate::scratch;
 
 /// What the pixels around a cell are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,15 +41,15 @@ pub(super) struct Reduction {
 impl Reduction {
     /// For rows of `count` blocks of `stride` columns.
     #[inline(always)]
-    pub(super) fn new(coverage: Coverage, outside: Outside, stride: usize, count: usize) -> Self {
+    pub(super) fn new(coverage: Coverage, outside: Outside, stride: usize, count: usize) -> Result<Self> {
         let taps = match coverage {
             Coverage::Nearest => 0..1,
             Coverage::Center => (stride - 1) / 2..stride / 2 + 1,
             Coverage::Area | Coverage::Max | Coverage::Min => 0..stride,
         };
-        let (columns, sums) = (vec![0.0; count * stride], vec![0.0; count]);
-        let spare = Vec::with_capacity(columns.len());
-        Self { coverage, outside, stride, taps, columns, spare, cell: 0..0, rows: 0, sums }
+        let (columns, sums) = (scratch::filled(0.0, count * stride)?, scratch::filled(0.0, count)?);
+        let spare = scratch::with_room(columns.len())?;
+        Ok(Self { coverage, outside, stride, taps, columns, spare, cell: 0..0, rows: 0, sums })
     }
 
     /// Begins with pixels whose first column is the blocks' column `left`.

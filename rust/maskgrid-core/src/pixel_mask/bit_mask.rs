@@ -2,7 +2,9 @@
 
 use fearless_simd::{Simd, i8x64, mask8x64, prelude::*};
 
+use crate::error::Result;
 use crate::mask_element::Element;
+use crate::scratch;
 
 /// Whether each pixel of one mask is inside; the bits beyond a row's width are 0.
 #[derive(Debug, Clone)]
@@ -16,9 +18,12 @@ pub(super) struct Bits {
 
 impl Bits {
     /// All outside.
-    pub(super) fn new(height: usize, width: usize) -> Self {
+    ///
+    /// # Errors
+    /// When there is not enough memory.
+    pub(super) fn new(height: usize, width: usize) -> Result<Self> {
         let stride = width.div_ceil(64);
-        Self { words: vec![0; height * stride], stride, height, width }
+        Ok(Self { words: scratch::filled(0, height * stride)?, stride, height, width })
     }
 
     /// One row.
@@ -157,7 +162,7 @@ mod tests {
     fn unpacking_gives_what_was_packed() {
         for width in (0..=9).chain([63, 64, 65, 127, 128, 200]) {
             let row: Vec<f32> = (0..width).map(|x| f32::from(u8::from(x * x % 7 < 3))).collect();
-            let mut bits = Bits::new(1, width);
+            let mut bits = Bits::new(1, width).expect("there is memory");
             assert!(pack(&row, 0.5, &mut bits.words));
             let mut back = vec![0.5; width];
             unpack(&bits.words, &mut back);
@@ -182,7 +187,7 @@ mod tests {
     #[test]
     fn uniform_masks_are_told() {
         for width in [1, 64, 70] {
-            let mut bits = Bits::new(3, width);
+            let mut bits = Bits::new(3, width).expect("there is memory");
             assert_eq!(bits.uniform(), Some(false));
             bits.complement();
             assert_eq!(bits.uniform(), Some(true));

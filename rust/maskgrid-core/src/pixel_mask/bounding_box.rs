@@ -1,11 +1,12 @@
 //! Bounding boxes.
 
 use super::bit_mask::Bits;
-use super::read_mask;
+use super::read_mask::{MaskReader, level_key};
 use crate::error::{Error, Result};
 use crate::mask_element::Element;
 use crate::parallel;
 use crate::rect::{Pixel, Rect};
+use crate::scratch;
 use crate::strided_view::View;
 
 /// The most masks that are looked at in one call.
@@ -16,27 +17,28 @@ const MAX_MASKS: usize = 1 << 20;
 /// # Errors
 /// When a number is outside its range.
 pub fn bounding_boxes<T: Element>(mask: View<'_, T, 3>, level: f64) -> Result<Vec<Rect<Pixel>>> {
-    read_mask::check_sides(mask)?;
-    let level = read_mask::level_key::<T>(level)?;
+    let reader = MaskReader::new(mask)?;
+    let level = level_key::<T>(level)?;
     let [count, height, width] = mask.shape();
     if count > MAX_MASKS {
         return Err(Error::out_of_range("the number of masks", count, format!("0 to {MAX_MASKS}")));
     }
-    let mut boxes = vec![Rect::new(0, 0, 0, 0); count];
-    parallel::try_for_each_chunk(&mut boxes, 1, height * width * size_of::<T>(), |index, rect| {
-        rect[0] = bounding_box(&read_mask::inside(mask, index, level)?);
+    let mut boxes = scratch::filled(Rect::new(0, 0, 0, 0), count)?;
+    parallel::for_each_chunk(&mut boxes, 1, height * width * size_of::<T>(), |index, rect| {
+        rect[0] = bounding_box(&reader.inside(index, level)?)?;
         Ok(())
     })?;
+    reader.finish()?;
     Ok(boxes)
 }
 
-fn bounding_box(bits: &Bits) -> Rect<Pixel> {
+fn bounding_box(bits: &Bits) -> Result<Rect<Pixel>> {
     let occupied = |row: &usize| bits.row(*row).iter().any(|&word| word != 0);
     let Some(top) = (0..bits.height).find(occupied) else {
-        return Rect::new(0, 0, 0, 0);
+        return Ok(Rect::new(0, 0, 0, 0));
     };
     let bottom = (top..bits.height).rev().find(occupied).unwrap_or(top) + 1;
-    let mut columns = vec![0; bits.stride];
+    let mut columns = scratch::filled(0, bits.stride)?;
     for row in top..bottom {
         columns.iter_mut().zip(bits.row(row)).for_each(|(all, &word)| *all |= word);
     }
@@ -45,5 +47,5 @@ fn bounding_box(bits: &Bits) -> Rect<Pixel> {
         left = left.min(start + word.trailing_zeros());
         right = start + 64 - word.leading_zeros();
     }
-    Rect::new(top as u32, left, bottom as u32, right)
+    Ok(Rect::new(top as u32, left, bottom as u32, right))
 }

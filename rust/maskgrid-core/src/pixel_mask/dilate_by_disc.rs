@@ -7,38 +7,40 @@ use std::ops::Range;
 
 use super::bit_mask::Bits;
 use super::disc::Disc;
+use crate::error::Result;
 use crate::parallel;
+use crate::scratch;
 use crate::simd::vectorized;
 
 /// The pixels within the disc around any inside pixel.
-pub(super) fn dilate_by_disc(bits: &Bits, disc: Disc) -> Bits {
-    let mut out = Bits::new(bits.height, bits.width);
+pub(super) fn dilate_by_disc(bits: &Bits, disc: Disc) -> Result<Bits> {
+    let mut out = Bits::new(bits.height, bits.width)?;
     if bits.words.is_empty() {
-        return out;
+        return Ok(out);
     }
     // Bands share the rows around them, so they should be higher than the disc.
     let band = (2 * disc.height).clamp(64, 1024).min(bits.height);
     let cost = band * bits.stride * (8 + 4 * disc.height);
     let stride = bits.stride;
-    parallel::for_each_costly_chunk(&mut out.words, band * stride, cost, |index, words| {
+    parallel::for_each_chunk(&mut out.words, band * stride, cost, |index, words| {
         let rows = index * band..index * band + words.len() / stride;
         vectorized(
             #[inline(always)]
             || dilate_band(bits, disc, rows, words),
-        );
-    });
+        )
+    })?;
     out.clip();
-    out
+    Ok(out)
 }
 
 /// Writes the rows of a band.
 #[inline(always)]
-fn dilate_band(bits: &Bits, disc: Disc, rows: Range<usize>, out: &mut [u64]) {
-    let Some(mut wide) = Wide::new(bits, disc, rows.clone()) else {
-        return;
+fn dilate_band(bits: &Bits, disc: Disc, rows: Range<usize>, out: &mut [u64]) -> Result<()> {
+    let Some(mut wide) = Wide::new(bits, disc, rows.clone())? else {
+        return Ok(());
     };
     let stride = wide.stride;
-    let mut result = vec![0; rows.len() * stride];
+    let mut result = scratch::filled(0, rows.len() * stride)?;
     for offset in (0..=disc.height).rev() {
         let near = rows.start.saturating_sub(offset)..rows.end + offset;
         wide.widen(disc.half_width(offset), &near);
@@ -53,6 +55,7 @@ fn dilate_band(bits: &Bits, disc: Disc, rows: Range<usize>, out: &mut [u64]) {
     for (out, result) in out.chunks_exact_mut(bits.stride).zip(result.chunks_exact(stride)) {
         out[wide.columns.clone()].copy_from_slice(&result[..len]);
     }
+    Ok(())
 }
 
 /// Rows of a mask, each pixel widened to both sides by `reach`.
@@ -74,24 +77,30 @@ struct Wide {
 impl Wide {
     /// The rows of a mask that a band needs, not widened yet; None if there is nothing in them.
     #[inline(always)]
-    fn new(bits: &Bits, disc: Disc, band: Range<usize>) -> Option<Self> {
+    fn new(bits: &Bits, disc: Disc, band: Range<usize>) -> Result<Option<Self>> {
         let near = band.start.saturating_sub(disc.height)..(band.end + disc.height).min(bits.height);
         let occupied = |row: &usize| bits.row(*row).iter().any(|&word| word != 0);
-        let rows = near.clone().find(occupied)?..near.clone().rev().find(occupied)? + 1;
-        let mut any = vec![0; bits.stride];
+        let (Some(first), Some(last)) = (near.clone().find(occupied), near.clone().rev().find(occupied)) else {
+            return Ok(None);
+        };
+        let rows = first..last + 1;
+        let mut any = scratch::filled(0, bits.stride)?;
         for row in rows.clone() {
             any.iter_mut().zip(bits.row(row)).for_each(|(any, &word)| *any |= word);
         }
         let room = disc.width.div_ceil(64);
-        let first = any.iter().position(|&word| word != 0)?;
-        let last = any.iter().rposition(|&word| word != 0)?;
+        let occupied = |&word: &u64| word != 0;
+        let (Some(first), Some(last)) = (any.iter().position(occupied), any.iter().rposition(occupied)) else {
+            return Ok(None);
+        };
         let columns = first.saturating_sub(room)..(last + 1 + room).min(bits.stride);
         let stride = columns.len() + room;
-        let mut words = vec![0; room + rows.len() * stride + 2];
+        let mut words = scratch::filled(0, room + rows.len() * stride + 2)?;
         for (wide, row) in words[1 + room..].chunks_exact_mut(stride).zip(rows.clone()) {
             wide[..columns.len()].copy_from_slice(&bits.row(row)[columns.clone()]);
         }
-        Some(Self { rows, columns, room, stride, spare: vec![0; words.len()], words, reach: 0 })
+        let spare = scratch::filled(0, words.len())?;
+        Ok(Some(Self { rows, columns, room, stride, spare, words, reach: 0 }))
     }
 
     /// Widens rows (those of them that there are) until each pixel reaches `reach` to both sides.

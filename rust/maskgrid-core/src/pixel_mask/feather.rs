@@ -2,10 +2,11 @@
 
 use super::bit_mask::Bits;
 use super::distance::{Distances, MOST_SHORT, Targets};
-use super::read_mask;
+use super::read_mask::{MaskReader, check_length, level_key};
 use crate::error::Result;
 use crate::mask_element::Element;
 use crate::parallel;
+use crate::scratch;
 use crate::simd::vectorized;
 use crate::strided_view::View;
 
@@ -39,18 +40,18 @@ pub fn feather<T: Element, U: Element>(
     level: f64,
     out: &mut [U],
 ) -> Result<()> {
-    read_mask::check_length("width", width)?;
-    let key = read_mask::level_key::<T>(level)?;
+    check_length("width", width)?;
+    let key = level_key::<T>(level)?;
     let ramp = Ramp::new(width, placement, mask.shape());
     if width == 0.0 {
         return super::threshold(mask, level, out);
     }
-    read_mask::for_each_mask(mask, out, |index, out| {
-        let bits = read_mask::inside(mask, index, key)?;
-        if let Some(inside) = bits.uniform() {
-            out.fill(if inside { U::ONE } else { U::ZERO });
-        } else {
-            ramp.write(&bits, out);
+    let reader = MaskReader::new(mask)?;
+    reader.for_each_mask(out, |index, out| {
+        let bits = reader.inside(index, key)?;
+        match bits.uniform() {
+            Some(inside) => out.fill(if inside { U::ONE } else { U::ZERO }),
+            None => ramp.write(&bits, out)?,
         }
         Ok(())
     })
@@ -73,25 +74,26 @@ impl Ramp {
         Self { width: width as f32, placement, reach }
     }
 
-    fn write<U: Element>(self, bits: &Bits, out: &mut [U]) {
+    fn write<U: Element>(self, bits: &Bits, out: &mut [U]) -> Result<()> {
         let width = bits.width;
         let band = if self.reach <= MOST_SHORT { 32 } else { 128 };
         let cost = width * band * (16 + self.reach.min(MOST_SHORT));
-        parallel::for_each_costly_chunk(out, band * width, cost, |index, out| {
+        parallel::for_each_chunk(out, band * width, cost, |index, out| {
             let rows = index * band..index * band + out.len() / width;
             let towards = |inside| Distances::new(Targets::new(bits, inside), self.reach, rows.clone());
-            let mut to_outside = (self.placement != Placement::Outside).then(|| towards(false));
-            let mut to_inside = (self.placement != Placement::Inside).then(|| towards(true));
-            let (mut outside, mut inside) = (vec![0.0; width], vec![0.0; width]);
+            let mut to_outside = (self.placement != Placement::Outside).then(|| towards(false)).transpose()?;
+            let mut to_inside = (self.placement != Placement::Inside).then(|| towards(true)).transpose()?;
+            let (mut outside, mut inside) = (scratch::filled(0.0, width)?, scratch::filled(0.0, width)?);
             for (row, out) in out.chunks_exact_mut(width).enumerate() {
-                to_outside.iter_mut().for_each(|distances| distances.row(row, &mut outside));
-                to_inside.iter_mut().for_each(|distances| distances.row(row, &mut inside));
+                to_outside.iter_mut().try_for_each(|distances| distances.row(row, &mut outside))?;
+                to_inside.iter_mut().try_for_each(|distances| distances.row(row, &mut inside))?;
                 vectorized(
                     #[inline(always)]
                     || self.write_row(&outside, &inside, out),
                 );
             }
-        });
+            Ok(())
+        })
     }
 
     /// Writes a row of the ramp; distances that the placement does not need are not read.

@@ -1,10 +1,11 @@
 //! Filling holes.
 
 use super::bit_mask::Bits;
-use super::read_mask;
+use super::read_mask::{MaskReader, level_key};
 use super::write_mask::write_mask;
 use crate::error::Result;
 use crate::mask_element::Element;
+use crate::scratch;
 use crate::strided_view::View;
 
 /// Writes 1 where the mask is inside or lies in a hole: outside pixels with no way to the border over the 4 neighbours
@@ -13,12 +14,12 @@ use crate::strided_view::View;
 /// # Errors
 /// When a number is outside its range or `out` has another size than the mask.
 pub fn fill_holes<T: Element, U: Element>(mask: View<'_, T, 3>, level: f64, out: &mut [U]) -> Result<()> {
-    let level = read_mask::level_key::<T>(level)?;
-    read_mask::for_each_mask(mask, out, |index, out| {
-        let mut bits = read_mask::inside(mask, index, level)?;
-        fill(&mut bits);
-        write_mask(&bits, out);
-        Ok(())
+    let level = level_key::<T>(level)?;
+    let reader = MaskReader::new(mask)?;
+    reader.for_each_mask(out, |index, out| {
+        let mut bits = reader.inside(index, level)?;
+        fill(&mut bits)?;
+        write_mask(&bits, out)
     })
 }
 
@@ -56,7 +57,9 @@ impl Regions {
     }
 
     /// Appends the runs of a row; those that reach its ends are open, and all are `if open`.
-    fn add_row(&mut self, row: &[u64], width: u32, open: bool) {
+    fn add_row(&mut self, row: &[u64], width: u32, open: bool) -> Result<()> {
+        // Between two of its runs lies a pixel.
+        scratch::make_room(&mut self.0, width as usize / 2 + 1)?;
         let mut start = None;
         let mut before = 1;
         for (&word, first) in row.iter().zip((0_u32..).step_by(64)) {
@@ -74,6 +77,7 @@ impl Regions {
         if let Some(start) = start {
             self.add(start, width, true);
         }
+        Ok(())
     }
 
     fn add(&mut self, start: u32, end: u32, open: bool) {
@@ -98,12 +102,13 @@ impl Regions {
 }
 
 /// Makes the holes of a mask inside.
-fn fill(bits: &mut Bits) {
+fn fill(bits: &mut Bits) -> Result<()> {
     let (height, width) = (bits.height, bits.width as u32);
-    let mut regions = Regions(vec![Run { start: 0, end: 0, parent: OPEN }]);
-    let mut starts = vec![1];
+    let mut regions = Regions(scratch::filled(Run { start: 0, end: 0, parent: OPEN }, 1)?);
+    let mut starts = scratch::with_room(height + 1)?;
+    starts.push(1);
     for row in 0..height {
-        regions.add_row(bits.row(row), width, row == 0 || row == height - 1);
+        regions.add_row(bits.row(row), width, row == 0 || row == height - 1)?;
         let end = regions.0.len() as u32;
         if let [.., above, below] = starts[..] {
             regions.join_rows(above..below, below..end);
@@ -120,6 +125,7 @@ fn fill(bits: &mut Bits) {
             }
         }
     }
+    Ok(())
 }
 
 /// Sets the bits `start..end`.

@@ -4,7 +4,7 @@ use super::bit_mask::Bits;
 use super::dilate_by_disc::dilate_by_disc;
 use super::disc::Disc;
 use super::distance::{Targets, within};
-use super::read_mask;
+use super::read_mask::{MaskReader, check_length, level_key};
 use super::write_mask::write_mask;
 use crate::error::Result;
 use crate::mask_element::Element;
@@ -28,9 +28,9 @@ pub fn grow<T: Element, U: Element>(mask: View<'_, T, 3>, radius: f64, level: f6
 pub fn shrink<T: Element, U: Element>(mask: View<'_, T, 3>, radius: f64, level: f64, out: &mut [U]) -> Result<()> {
     each(mask, radius, level, out, |mut bits, disc| {
         bits.complement();
-        let mut outside = reach(&bits, disc);
+        let mut outside = reach(&bits, disc)?;
         outside.complement();
-        outside
+        Ok(outside)
     })
 }
 
@@ -39,20 +39,20 @@ fn each<T: Element, U: Element>(
     radius: f64,
     level: f64,
     out: &mut [U],
-    change: impl Fn(Bits, Disc) -> Bits + Sync + Send,
+    change: impl Fn(Bits, Disc) -> Result<Bits> + Sync + Send,
 ) -> Result<()> {
-    read_mask::check_length("radius", radius)?;
-    let level = read_mask::level_key::<T>(level)?;
-    read_mask::for_each_mask(mask, out, |index, out| {
-        let bits = read_mask::inside(mask, index, level)?;
+    check_length("radius", radius)?;
+    let level = level_key::<T>(level)?;
+    let reader = MaskReader::new(mask)?;
+    reader.for_each_mask(out, |index, out| {
+        let bits = reader.inside(index, level)?;
         let disc = Disc::new(radius, bits.height, bits.width);
-        write_mask(&if disc.height == 0 && disc.width == 0 { bits } else { change(bits, disc) }, out);
-        Ok(())
+        write_mask(&if disc.height == 0 && disc.width == 0 { bits } else { change(bits, disc)? }, out)
     })
 }
 
 /// The pixels within the disc around any inside pixel.
-fn reach(bits: &Bits, disc: Disc) -> Bits {
+fn reach(bits: &Bits, disc: Disc) -> Result<Bits> {
     // Spreading takes longer with every row of the disc, distances do not.
     if disc.height > LONG { within(Targets::new(bits, true), disc.squared) } else { dilate_by_disc(bits, disc) }
 }

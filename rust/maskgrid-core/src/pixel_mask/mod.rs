@@ -5,6 +5,9 @@
 //! written 0.7 in f32 or f64 reaches the level 0.7. Distances are Euclidean, between pixel centres. What lies beyond
 //! the mask's border is unknown: it neither grows in nor eats away.
 //!
+//! A mask of bytes whose largest value is 1 is refused: 1 of 255 is meant by nobody. Whole numbers of other types are read
+//! as [`Flag`](crate::Flag)s first, by [`read_whole_numbers`]; [`MaskAxes`] says which axes of an array are which.
+//!
 //! The result goes into `out`, dense and as large as the mask, in any element type. When an error is returned, what
 //! `out` holds is not defined.
 //!
@@ -32,15 +35,19 @@ mod distance;
 mod feather;
 mod fill_holes;
 mod grow;
+mod mask_axes;
 pub(crate) mod read_mask;
 mod threshold_invert;
+mod whole_numbers;
 mod write_mask;
 
 pub use bounding_box::bounding_boxes;
 pub use feather::{Placement, feather};
 pub use fill_holes::fill_holes;
 pub use grow::{grow, shrink};
+pub use mask_axes::MaskAxes;
 pub use threshold_invert::{invert, threshold};
+pub use whole_numbers::{WholeNumber, read_whole_numbers};
 
 #[cfg(test)]
 #[path = "../../tests/reference/pixel_mask.rs"]

@@ -3,7 +3,7 @@
 use std::any::{Any, TypeId};
 
 use super::bit_mask::compare;
-use super::read_mask;
+use super::read_mask::{MaskReader, level_key};
 use crate::error::Result;
 use crate::mask_element::Element;
 use crate::simd::vectorized;
@@ -14,9 +14,10 @@ use crate::strided_view::View;
 /// # Errors
 /// When a number is outside its range or `out` has another size than the mask.
 pub fn threshold<T: Element, U: Element>(mask: View<'_, T, 3>, level: f64, out: &mut [U]) -> Result<()> {
-    let level = read_mask::level_key::<T>(level)?;
-    read_mask::for_each_mask(mask, out, |index, out| {
-        read_mask::map_rows(mask, index, out, &|row, out| {
+    let level = level_key::<T>(level)?;
+    let reader = MaskReader::new(mask)?;
+    reader.for_each_mask(out, |index, out| {
+        reader.map_rows(index, out, &|row, out| {
             if TypeId::of::<T>() == TypeId::of::<U>() {
                 return map(
                     row,
@@ -67,8 +68,9 @@ fn choose<U: Element>(inside: &[i8; SEGMENT], out: &mut [U]) {
 /// # Errors
 /// When a number is outside its range or `out` has another size than the mask.
 pub fn invert<T: Element, U: Element>(mask: View<'_, T, 3>, out: &mut [U]) -> Result<()> {
-    read_mask::for_each_mask(mask, out, |index, out| {
-        read_mask::map_rows(mask, index, out, &|row, out| {
+    let reader = MaskReader::new(mask)?;
+    reader.for_each_mask(out, |index, out| {
+        reader.map_rows(index, out, &|row, out| {
             if TypeId::of::<T>() == TypeId::of::<U>() {
                 return map(
                     row,

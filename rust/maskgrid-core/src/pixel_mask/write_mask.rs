@@ -1,12 +1,13 @@
 //! Writing results: bits or distances in, any element type out.
 
 use super::bit_mask::{Bits, unpack};
+use crate::error::Result;
 use crate::mask_element::Element;
 use crate::parallel;
 use crate::simd::vectorized;
 
-/// Writes 1 for inside, 0 for outside.
-pub(super) fn write_mask<U: Element>(bits: &Bits, out: &mut [U]) {
+/// Writes 1 for inside, 0 for outside; never fails.
+pub(super) fn write_mask<U: Element>(bits: &Bits, out: &mut [U]) -> Result<()> {
     let width = bits.width.max(1);
     parallel::for_each_piece(out, width, width * size_of::<U>(), |first, out| {
         vectorized(
@@ -17,5 +18,6 @@ pub(super) fn write_mask<U: Element>(bits: &Bits, out: &mut [U]) {
                 }
             },
         );
-    });
+        Ok(())
+    })
 }

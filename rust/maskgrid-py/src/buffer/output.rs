@@ -5,12 +5,16 @@ use pyo3::prelude::*;
 
 use super::array::Array;
 use super::item_types::{Dtype, Item};
-use super::strided_memory::StridedMemory;
+use super::strided_memory::{Axis, StridedMemory};
 use super::{filled, unreadable};
 use crate::thread_pool;
 
 /// An array that may be written: writable, without items that overlap, apart from all inputs.
-pub(crate) struct Output<'n>(Array<'n>);
+pub(crate) struct Output<'n> {
+    array: Array<'n>,
+    /// An axis over which every item is written again.
+    repeats: Axis,
+}
 
 impl<'n> Output<'n> {
     /// Borrows an object for writing.
@@ -35,32 +39,37 @@ impl<'n> Output<'n> {
                 return Err(unreadable(name, format!("overlaps {name_of_input}; allowed: memory apart from it")));
             }
         }
-        Ok(Self(array))
+        Ok(Self { array, repeats: Axis::ONE })
     }
 
     pub(crate) const fn dtype(&self) -> Dtype {
-        self.0.dtype
+        self.array.dtype
     }
 
     pub(crate) fn shape(&self) -> &[usize] {
-        self.0.shape()
+        self.array.shape()
     }
 
     /// Bytes that are written.
     pub(crate) fn bytes(&self) -> usize {
-        self.0.bytes()
+        self.array.bytes()
     }
 
     /// # Errors
     /// When it has another shape.
     pub(crate) fn expect_shape(&self, shape: &[usize]) -> PyResult<()> {
-        self.0.expect_shape(shape)
+        self.array.expect_shape(shape)
     }
 
     /// # Errors
     /// When it has another type.
     pub(crate) fn expect_dtype(&self, dtype: Dtype) -> PyResult<()> {
-        self.0.expect_dtype(dtype)
+        self.array.expect_dtype(dtype)
+    }
+
+    /// Has what is written be the same for all of the last axis, which `compute` then does not see.
+    pub(crate) fn repeat_over_last_axis(&mut self) {
+        self.repeats = self.array.memory.drop_last_axis();
     }
 
     /// Has `compute` write all items, row-major, of type `T`; with the interpreter released where `work` (about
@@ -84,20 +93,23 @@ impl<'n> Output<'n> {
 
     /// [`write`](Self::write) that is compiled once for each type; calls `compute` once.
     fn fill<T: Item>(self, py: Python<'_>, work: usize, compute: Compute<'_, T>) -> PyResult<()> {
-        let Array { name, dtype, memory, hold, .. } = self.0;
+        let Self { array: Array { name, dtype, memory, hold, .. }, repeats } = self;
         if size_of::<T>() != usize::from(dtype.bytes) {
             return Err(unreadable(name, format!("has items of {} bytes, not {}", dtype.bytes, size_of::<T>())));
         }
         let target = Target(memory);
-        let result = if memory.is_dense() {
+        let result = if memory.is_dense() && repeats.len == 1 {
             // SAFETY: as in `Array::view`, and nothing else in this call reaches the memory: `borrow` refused overlap.
             thread_pool::run(py, work, move || compute(unsafe { target.slice::<T>() }))
         } else {
             let mut scratch = filled(T::ZERO, memory.shape().iter().product())?;
             thread_pool::run(py, work, move || {
                 compute(&mut scratch)?;
-                // SAFETY: as above; no slice of the memory is in use, `compute` is done with the inputs.
-                unsafe { target.spread(&scratch) };
+                for repeat in 0..repeats.len as isize {
+                    // SAFETY: as above; no slice of the memory is in use, `compute` is done with the inputs. The axis
+                    // that was dropped has this stride and as many places.
+                    unsafe { target.spread(&scratch, repeat * repeats.stride) };
+                }
                 Ok(())
             })
         };
@@ -124,15 +136,17 @@ impl Target {
         unsafe { std::slice::from_raw_parts_mut(self.0.first().cast(), self.0.span().1) }
     }
 
-    /// Copies dense items to their places.
+    /// Copies dense items to their places, `shift` items further on.
     ///
     /// # Safety
-    /// The memory must be of `T`'s size, alive and writable, with as many items as `dense` has.
-    unsafe fn spread<T: Item>(self, dense: &[T]) {
+    /// The memory must be of `T`'s size, alive and writable, with as many items as `dense` has, there too.
+    unsafe fn spread<T: Item>(self, dense: &[T], shift: isize) {
         let (len, _) = self.0.run();
         for (offset, run) in self.0.runs().zip(dense.chunks_exact(len.max(1))) {
             // SAFETY: runs lie within the checked addresses.
-            unsafe { std::ptr::copy_nonoverlapping(run.as_ptr(), self.0.first().cast::<T>().offset(offset), len) };
+            unsafe {
+                std::ptr::copy_nonoverlapping(run.as_ptr(), self.0.first().cast::<T>().offset(offset + shift), len)
+            };
         }
     }
 }

@@ -110,6 +110,16 @@ impl StridedMemory {
         Axis { len: self.shape[axis], stride: self.strides[axis] }
     }
 
+    /// Takes away the last axis, so that its first place is left; what is reached stays what it was.
+    ///
+    /// # Panics
+    /// When there is no axis.
+    pub(super) fn drop_last_axis(&mut self) -> Axis {
+        let last = self.axis(self.ndim - 1);
+        self.ndim -= 1;
+        last
+    }
+
     /// Lowest address and one past the highest.
     fn range(&self) -> (usize, usize) {
         let start = self.first.addr() - self.before * self.bytes;

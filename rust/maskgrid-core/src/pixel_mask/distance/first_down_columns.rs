@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 use super::targets::Targets;
+use crate::error::Result;
 use crate::pixel_mask::bit_mask::unpack;
+use crate::scratch;
 
 /// A whole number that counts rows.
 pub(super) trait Steps: Copy + Ord + Default {
@@ -49,18 +51,18 @@ pub(super) struct Vertical<V> {
 
 impl<V: Steps> Vertical<V> {
     #[inline(always)]
-    pub(super) fn new(targets: Targets<'_>, reach: usize, rows: Range<usize>) -> Self {
+    pub(super) fn new(targets: Targets<'_>, reach: usize, rows: Range<usize>) -> Result<Self> {
         let width = targets.bits.stride * 64;
-        let mut steps = vec![V::default(); rows.len() * width];
-        let mut before = vec![V::of(reach); width];
-        outer(targets, reach, (0..rows.start).rev(), &mut before);
+        let mut steps = scratch::filled(V::default(), rows.len() * width)?;
+        let mut before = scratch::filled(V::of(reach), width)?;
+        outer(targets, reach, (0..rows.start).rev(), &mut before)?;
         let mut above = &before[..];
         for (row, current) in rows.clone().zip(steps.chunks_exact_mut(width)) {
             step_down(targets.row(row), V::of(reach), above, current);
             above = current;
         }
-        let mut after = vec![V::of(reach); width];
-        outer(targets, reach, rows.end..targets.bits.height, &mut after);
+        let mut after = scratch::filled(V::of(reach), width)?;
+        outer(targets, reach, rows.end..targets.bits.height, &mut after)?;
         let mut below = &after[..];
         for current in steps.chunks_exact_mut(width).rev() {
             for (current, below) in current.iter_mut().zip(below) {
@@ -68,7 +70,7 @@ impl<V: Steps> Vertical<V> {
             }
             below = current;
         }
-        Self { steps, width, reach }
+        Ok(Self { steps, width, reach })
     }
 
     #[inline(always)]
@@ -80,8 +82,8 @@ impl<V: Steps> Vertical<V> {
 /// Sets, for each column that has a target in `rows`, how many rows there are up to the first one, less one, if that is
 /// less than `reach`.
 #[inline(always)]
-fn outer<V: Steps>(targets: Targets<'_>, reach: usize, rows: impl Iterator<Item = usize>, out: &mut [V]) {
-    let mut open = vec![u64::MAX; targets.bits.stride];
+fn outer<V: Steps>(targets: Targets<'_>, reach: usize, rows: impl Iterator<Item = usize>, out: &mut [V]) -> Result<()> {
+    let mut open = scratch::filled(u64::MAX, targets.bits.stride)?;
     for (distance, row) in (0..reach).zip(rows) {
         let mut left = 0;
         for ((index, word), open) in targets.row(row).enumerate().zip(&mut open) {
@@ -97,6 +99,7 @@ fn outer<V: Steps>(targets: Targets<'_>, reach: usize, rows: impl Iterator<Item 
             break;
         }
     }
+    Ok(())
 }
 
 /// One row from the one above it: 0 at targets, one more elsewhere.

@@ -21,7 +21,9 @@ pub(super) use self::targets::Targets;
 use self::then_along_rows_long::Envelope;
 pub(super) use self::then_along_rows_short::MOST as MOST_SHORT;
 use super::bit_mask::Bits;
+use crate::error::Result;
 use crate::parallel;
+use crate::scratch;
 use crate::simd::vectorized;
 
 /// Rows that [`within`] looks at together.
@@ -46,24 +48,24 @@ enum Passes {
 
 impl Distances {
     /// Distances to targets in some rows; those from `reach` on (at least 1) are all given as `reach`.
-    pub(super) fn new(targets: Targets<'_>, reach: usize, rows: Range<usize>) -> Self {
+    pub(super) fn new(targets: Targets<'_>, reach: usize, rows: Range<usize>) -> Result<Self> {
         if reach <= MOST_SHORT {
             let vertical = vectorized(
                 #[inline(always)]
                 || Vertical::new(targets, reach, rows),
-            );
-            let squares = vec![(reach * reach) as u16; vertical.width + 2 * reach];
-            return Self(Passes::Short { vertical, squares });
+            )?;
+            let squares = scratch::filled((reach * reach) as u16, vertical.width + 2 * reach)?;
+            return Ok(Self(Passes::Short { vertical, squares }));
         }
         let vertical = vectorized(
             #[inline(always)]
             || Vertical::new(targets, reach, rows),
-        );
-        Self(Passes::Long(vertical, Envelope::new()))
+        )?;
+        Ok(Self(Passes::Long(vertical, Envelope::new())))
     }
 
     /// Writes the distances in a row of the band; `out` is as long as the row.
-    pub(super) fn row(&mut self, index: usize, out: &mut [f32]) {
+    pub(super) fn row(&mut self, index: usize, out: &mut [f32]) -> Result<()> {
         match &mut self.0 {
             Passes::Short { vertical, squares } => vectorized(
                 #[inline(always)]
@@ -73,31 +75,33 @@ impl Distances {
                 let most = (vertical.reach as u64).pow(2);
                 envelope.squares(&vertical.row(index)[..out.len()], vertical.reach, |column, squared| {
                     out[column] = squared.min(most) as f32;
-                });
+                })?;
                 out.iter_mut().for_each(|out| *out = out.sqrt());
             }
         }
+        Ok(())
     }
 }
 
 /// The pixels within a distance of a target, its square given; for distances of any length.
-pub(super) fn within(targets: Targets<'_>, squared: u64) -> Bits {
+pub(super) fn within(targets: Targets<'_>, squared: u64) -> Result<Bits> {
     let bits = targets.bits;
-    let mut out = Bits::new(bits.height, bits.width);
+    let mut out = Bits::new(bits.height, bits.width)?;
     let (stride, reach) = (bits.stride.max(1), squared.isqrt() as usize + 1);
-    parallel::for_each_costly_chunk(&mut out.words, stride * BAND, BAND * bits.width * 32, |index, words| {
+    parallel::for_each_chunk(&mut out.words, stride * BAND, BAND * bits.width * 32, |index, words| {
         let rows = index * BAND..index * BAND + words.len() / stride;
         let vertical = vectorized(
             #[inline(always)]
             || Vertical::<u32>::new(targets, reach, rows),
-        );
+        )?;
         let mut envelope = Envelope::new();
         for (row, words) in words.chunks_exact_mut(stride).enumerate() {
             let vertical = &vertical.row(row)[..bits.width];
             envelope.squares(vertical, reach, |column, distance| {
                 words[column / 64] |= u64::from(distance <= squared) << (column % 64);
-            });
+            })?;
         }
-    });
-    out
+        Ok(())
+    })?;
+    Ok(out)
 }

@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+use crate::error::Result;
+use crate::scratch;
+
 /// The lower envelope of the parabolas that stand on the columns of a row (Felzenszwalb and Huttenlocher, *Distance
 /// transforms of sampled functions*, 2012), in whole numbers.
 #[derive(Debug)]
@@ -45,7 +48,7 @@ impl Envelope {
 
     /// Calls `each(column, squared distance)` for all columns of a row whose distances down the columns are known. A
     /// distance of `reach` down a column is none; squares from that of `reach` on are only given as such.
-    pub(super) fn squares(&mut self, vertical: &[u32], reach: usize, mut each: impl FnMut(usize, u64)) {
+    pub(super) fn squares(&mut self, vertical: &[u32], reach: usize, mut each: impl FnMut(usize, u64)) -> Result<()> {
         let mut start = 0;
         // Targets shield what lies on one side of them from what lies on the other.
         for gap in vertical.split_inclusive(|&steps| steps == 0) {
@@ -53,16 +56,18 @@ impl Envelope {
             if gap == [0] {
                 each(start, 0);
             } else {
-                self.build(before, &vertical[before..end], reach);
+                self.build(before, &vertical[before..end], reach)?;
                 self.lowest(start..end, reach, &mut each);
             }
             start = end;
         }
+        Ok(())
     }
 
     /// Makes the envelope of columns from `first` on.
-    fn build(&mut self, first: usize, vertical: &[u32], reach: usize) {
+    fn build(&mut self, first: usize, vertical: &[u32], reach: usize) -> Result<()> {
         self.hull.clear();
+        scratch::make_room(&mut self.hull, vertical.len())?;
         for (column, &steps) in (first..).zip(vertical).filter(|&(_, &steps)| (steps as usize) < reach) {
             let parabola = Parabola::new(column, steps);
             while let [.., left, last] = &self.hull[..]
@@ -72,6 +77,7 @@ impl Envelope {
             }
             self.hull.push(parabola);
         }
+        Ok(())
     }
 
     /// Calls `each` for some columns.
