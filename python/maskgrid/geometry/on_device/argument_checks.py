@@ -56,15 +56,17 @@ def choice(value: Any, name: str, choices: Sequence[str]) -> str:
     raise InvalidValueError(f"{name} is {value!r}; allowed: {names}")
 
 
-def cell_numbers(cells: Iterable[Any], count: int) -> list[int]:
-    """Numbers of cells of which there are `count`.
+def cell_numbers(cells: Iterable[Any], count: int, *, most: int | None = None) -> list[int]:
+    """Numbers of cells of which there are `count`; not more than `most`, as an iterator may never end.
 
     Raises:
         InvalidTypeError: No whole number.
-        InvalidValueError: A cell that does not exist.
+        InvalidValueError: A cell that does not exist, or more than `most`.
     """
-    numbers = []
+    numbers: list[int] = []
     for cell in cells:
+        if len(numbers) == most:
+            raise InvalidValueError(f"cells has more than {most} numbers; allowed: {most} at most")
         if isinstance(cell, bool) or not hasattr(cell, "__index__"):
             raise InvalidTypeError(f"a cell is a {type(cell).__name__}; allowed: a whole number")
         number = operator.index(cell)

@@ -6,6 +6,7 @@ axis more in front. Copies take any dtype; only `paste` through a mask does arit
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import torch
@@ -167,7 +168,7 @@ def merge(
     """
     images = five_axes(forks, check_channels(channels), argument="forks", several=True)
     _check_size(forks, images, a_grid(grid).canvas, "forks", "the canvas")
-    chosen = cell_numbers(range(len(images)) if cells is None else cells, len(grid))
+    chosen = cell_numbers(range(len(images)) if cells is None else cells, len(grid), most=len(grid))
     _check_count(forks, len(images), len(chosen), "forks")
     if len(set(chosen)) < len(chosen):
         raise InvalidValueError(f"cells is {chosen}; allowed: each cell at most once")
@@ -297,12 +298,13 @@ def _places(where: Grid | Sequence[Rect], sheet: Tensor, patches: Tensor) -> lis
             f"original is {height} x {width} px; allowed: the canvas, "
             f"{where.canvas.height} x {where.canvas.width} px"
         )
-    rects = where.cell_rects if isinstance(where, Grid) else list(where)
+    rects = where.cell_rects if isinstance(where, Grid) else list(islice(where, len(patches) + 1))
     for rect in rects:
         if not isinstance(rect, Rect):
             raise InvalidTypeError(f"a place is a {type(rect).__name__}; allowed: a Rect")
     if len(rects) != len(patches):
-        raise InvalidValueError(f"there are {len(patches)} patches and {len(rects)} places; allowed: as many")
+        count = f"{len(rects)} or more" if len(rects) > len(patches) else str(len(rects))
+        raise InvalidValueError(f"there are {len(patches)} patches and {count} places; allowed: as many")
     for index, rect in enumerate(rects):
         if tuple(rect.size) != tuple(patches.shape[2:4]) or rect.bottom > height or rect.right > width:
             raise InvalidValueError(

@@ -145,7 +145,7 @@ impl Target {
         for (offset, run) in self.0.runs().zip(dense.chunks_exact(len.max(1))) {
             // SAFETY: runs lie within the checked addresses.
             unsafe {
-                std::ptr::copy_nonoverlapping(run.as_ptr(), self.0.first().cast::<T>().offset(offset + shift), len)
+                std::ptr::copy_nonoverlapping(run.as_ptr(), self.0.first().cast::<T>().offset(offset + shift), len);
             };
         }
     }
