@@ -228,8 +228,8 @@ def test_work_goes_on_in_forked_processes() -> None:
     assert run(code) == "0 0 0 True"
 
 
-# What a process did before it was forked, and what its children then do: all operations on shapes of all kinds,
-# narrow ones too, of which the work is small and the rows are many.
+# What a process did before it was forked, and what its children then do: all operations on shapes of all
+# kinds, narrow ones too, of which the work is small and the rows are many.
 SHAPES = """
 import os, signal, sys, time
 import numpy as np

@@ -93,8 +93,8 @@ class ForkPlan(Sequence[Fork]):
     ) -> None:
         coverages, distinct, occupied = latent.cover_cells(mask, grid, coverage=coverage)
         plan = _native.Plan(grid, range(len(grid)) if cells is None else cells, halo=halo, align=align)
-        chosen = [cell for cell in plan.cells if occupied[cell if len(occupied) > 1 else 0]]
-        if len(chosen) < len(plan):
+        if not all(occupied):
+            chosen = [cell for cell in plan.cells if len(occupied) > 1 and occupied[cell]]
             plan = _native.Plan(grid, chosen, halo=halo, align=align)
         # The minimum over a block that cells share can't be had from the cells' own minima.
         whole = coverage == "min" and distinct.shared and cells is None

@@ -209,9 +209,9 @@ def bounding_box(mask: Any, *, level: float = 0.5) -> Rect | list[Rect]:
         boxes: Rect | list[Rect] = _on_device().bounding_box(mask, level=level)
         return boxes
     # Before a capsule is used up.
-    axes = read_mask_axes(shape_of(mask, "the mask"))
+    shape = shape_of(mask, "the mask")
     rects = _native.bounding_boxes(as_source(mask), level)
-    return rects[0] if axes.masks is None else rects
+    return rects[0] if len(shape) == 2 or read_mask_axes(shape).masks is None else rects
 
 
 def to_latent(mask: Any, grid: Grid, *, coverage: str = "center", out: Any = None) -> Any:

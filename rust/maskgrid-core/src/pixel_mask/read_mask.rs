@@ -128,14 +128,11 @@ impl OnesAlone {
         Self(AtomicU8::new(0))
     }
 
-    /// Has a look at some of the values.
-    #[inline]
+    /// Has a look at some of the values. Choosing wider vector units would take longer than a row does.
+    #[inline(always)]
     pub(crate) fn look<T: Element>(&self, pixels: &[T]) {
         if T::COUNTS_TO_255 && self.0.load(Ordering::Relaxed) <= 1 {
-            let joined = vectorized(
-                #[inline(always)]
-                || T::joined(pixels),
-            );
+            let joined = T::joined(pixels);
             if joined != 0 {
                 self.0.fetch_or(joined, Ordering::Relaxed);
             }
@@ -164,7 +161,10 @@ pub(crate) fn for_each_row<T: Element>(
 ) -> Result<()> {
     let width = mask.shape()[2];
     if mask.dense_from(2) {
-        rows.for_each(|row| work(row, mask.run([index, row, 0], width)));
+        // No closure: what is inlined into `work` would not be compiled for wider vector units in one.
+        for row in rows {
+            work(row, mask.run([index, row, 0], width));
+        }
         return Ok(());
     }
     let mut copy = scratch::with_room(width)?;
