@@ -55,9 +55,10 @@ class Attack:
         if self.rng.random() < 0.1:
             return self.one_of([(3000, 1), (1, 3000), (2, 1, 900, 3), (9000, 7, 1)])
         sides = (0, 1, 2, 3, 4, 5, 7, 8, 9, 16, 63, 64, 65, 130)
-        return tuple(
-            int(self.one_of(sides)) for _ in range(int(self.one_of([2, 2, 2, 3, 3, 4, 4, 0, 1, 5, 6])))
-        )
+        shape = [int(self.one_of(sides)) for _ in range(int(self.one_of([2, 2, 2, 3, 3, 4, 4, 0, 1, 5, 6])))]
+        while np.prod(shape) > 100_000:
+            shape[int(np.argmax(shape))] //= 2
+        return tuple(shape)
 
     def memory(self, shape: tuple[int, ...], letter: str) -> np.ndarray:
         """Memory of its own block, seen through strides of all kinds."""
