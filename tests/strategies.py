@@ -75,12 +75,16 @@ def even_grids(draw: DrawFn) -> Grid:
 
 
 def mask_shapes() -> SearchStrategy[tuple[int, ...]]:
-    """(H, W), (N, H, W) and (N, H, W, C), with sides of 0 and 1 too."""
-    count = st.integers(0, 3)
+    """All shapes of a mask, with sides of 0 and 1 too where they can be read in one way."""
+    count, channels = st.integers(0, 3), st.sampled_from([1, 3, 4])
+    large = SIDES.filter(lambda side: side == 0 or side > 4)
+    rows = SIDES.filter(lambda side: side != 1)
     return st.one_of(
         st.tuples(SIDES, SIDES),
-        st.tuples(count, SIDES, SIDES),
-        st.tuples(count, SIDES, SIDES, st.integers(1, 4)),
+        st.tuples(count, SIDES, large),
+        st.tuples(count, st.just(1), SIDES, SIDES),
+        st.tuples(st.integers(5, 40), st.integers(5, 90), channels),
+        st.tuples(count, rows, SIDES, channels),
     )
 
 
@@ -96,7 +100,11 @@ def masks(
     dtype = draw(st.sampled_from(dtypes))
     rng = np.random.default_rng(draw(st.integers(0, 2**16)))
     kind = draw(st.sampled_from(kinds))
-    return laid_out(draw, as_dtype(_units(rng, kind, shape), dtype))
+    values = as_dtype(_units(rng, kind, shape), dtype)
+    if dtype == "uint8":
+        # A mask of 0 and 1 alone is refused, and any part of this one may become a mask.
+        values[values == 1] = 2
+    return laid_out(draw, values)
 
 
 def soft_masks(shapes: SearchStrategy[tuple[int, ...]]) -> SearchStrategy[Any]:
@@ -116,9 +124,15 @@ def _units(rng: np.random.Generator, kind: str, shape: tuple[int, ...]) -> np.nd
 @st.composite
 def cell_stencils(draw: DrawFn, grid: Grid, dtypes: Sequence[str] = MASK_DTYPES) -> Any:
     """A mask for all cells of a grid, or one for each."""
-    size = (grid.cell.height, grid.cell.width)
-    shapes = st.sampled_from([size, (1, *size), (len(grid), *size), (len(grid), *size, 3)])
-    return draw(masks(shapes, dtypes))
+    return draw(masks(st.sampled_from(stencil_shapes(grid)), dtypes))
+
+
+def stencil_shapes(grid: Grid) -> list[tuple[int, ...]]:
+    """The shapes of masks as large as a grid's cells, for all cells or one for each."""
+    size, count = (grid.cell.height, grid.cell.width), len(grid)
+    shapes = [size, (1, *size), (1, 1, *size), (*size, 4), (count, 1, *size), (count, *size, 3)]
+    # Three equal sides of 3 or 4 are a picture as well as a stack.
+    return shapes if (count, *size) in ((3, 3, 3), (4, 4, 4)) else [*shapes, (count, *size)]
 
 
 @st.composite

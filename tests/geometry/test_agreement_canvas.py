@@ -1,4 +1,4 @@
-"""Canvas operations of the Rust core against the twin: the same bits, mixed pixels too."""
+"""Canvas operations of the Rust core against torch: the same bits, mixed pixels too."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from maskgrid import Grid, Rect
 from maskgrid import canvas as native
-from maskgrid.geometry.on_device import canvas as twin
+from maskgrid.geometry.on_device import canvas as on_device
 from strategies import PASTE_DTYPES, array_of, dtype_name, grids, images, same_bits, soft_masks, tensor_of
 
 AXES = st.sampled_from(["plain", "first", "last"])
@@ -40,7 +40,9 @@ def test_tile_and_join(data: st.DataObject, grid: Grid, axes: str, channels: int
     plain = tensor_of(background) if hasattr(background, "shape") else background
     for name, given_cells in (("join", cells), ("tile", cells[-1])):
         found = getattr(native, name)(given_cells, grid, background=background, channels=word(axes))
-        expected = getattr(twin, name)(tensor_of(given_cells), grid, background=plain, channels=word(axes))
+        expected = getattr(on_device, name)(
+            tensor_of(given_cells), grid, background=plain, channels=word(axes)
+        )
         assert isinstance(found, torch.Tensor if isinstance(cells, torch.Tensor) else np.ndarray)
         assert same_bits(found, expected)
 
@@ -49,12 +51,12 @@ def test_tile_and_join(data: st.DataObject, grid: Grid, axes: str, channels: int
 def test_split_and_cell_view(data: st.DataObject, grid: Grid, axes: str, channels: int) -> None:
     sheet = data.draw(images(shape_of(grid.canvas, axes, channels)))
     tensor = tensor_of(sheet)
-    expected = twin.split(tensor, grid, channels=word(axes))
+    expected = on_device.split(tensor, grid, channels=word(axes))
     for copy in (None, True):
         assert same_bits(native.split(sheet, grid, channels=word(axes), copy=copy), expected)
     view = native.cell_view(sheet, grid, channels=word(axes))
     assert np.shares_memory(array_of(view.view(torch.int16) if is_brain(view) else view), raw(sheet))
-    assert same_bits(view, twin.cell_view(tensor, grid, channels=word(axes)))
+    assert same_bits(view, on_device.cell_view(tensor, grid, channels=word(axes)))
 
 
 def is_brain(values: Any) -> bool:
@@ -75,7 +77,7 @@ def test_merge(data: st.DataObject, grid: Grid, axes: str, channels: int) -> Non
     original = data.draw(st.one_of(st.none(), originals))
     found = native.merge(forks, grid, cells=cells, original=original, channels=word(axes))
     plain = None if original is None else tensor_of(original)
-    expected = twin.merge(tensor_of(forks), grid, cells=cells, original=plain, channels=word(axes))
+    expected = on_device.merge(tensor_of(forks), grid, cells=cells, original=plain, channels=word(axes))
     assert same_bits(found, expected)
 
 
@@ -92,7 +94,7 @@ def test_paste(data: st.DataObject, axes: str, channels: int, together: bool) ->
     options: dict[str, Any] = {"together": together, "channels": word(axes)}
     found = native.paste(original, patches, places, mask, **options)
     plain = None if mask is None else tensor_of(mask)
-    expected = twin.paste(tensor_of(original), tensor_of(patches), places, plain, **options)
+    expected = on_device.paste(tensor_of(original), tensor_of(patches), places, plain, **options)
     assert same_bits(found, expected)
     out = torch.zeros(expected.shape, dtype=expected.dtype)
     assert native.paste(original, patches, places, mask, **options, out=out) is out
@@ -108,4 +110,4 @@ def test_paste_into_the_cells_of_a_grid(data: st.DataObject, grid: Grid, axes: s
     options: dict[str, Any] = {"together": True, "channels": word(axes)}
     found = native.paste(original, patches, grid, mask, **options)
     plain = None if mask is None else tensor_of(mask)
-    assert same_bits(found, twin.paste(tensor_of(original), tensor_of(patches), grid, plain, **options))
+    assert same_bits(found, on_device.paste(tensor_of(original), tensor_of(patches), grid, plain, **options))

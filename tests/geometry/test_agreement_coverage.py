@@ -1,4 +1,4 @@
-"""Latent masks of the Rust core against the twin: the same bits where pixels are picked, else near."""
+"""Latent coverage of the Rust core against torch: the same bits where pixels are picked, else near."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from torch.nn import functional
 
 from maskgrid import ForkPlan, Grid
 from maskgrid.geometry import latent_coverage as native
-from maskgrid.geometry.on_device import latent_coverage as twin
+from maskgrid.geometry.mask_axes import stack_masks
+from maskgrid.geometry.on_device import latent_coverage as on_device
 from strategies import (
     COVERAGES,
     MASK_DTYPES,
@@ -50,18 +51,18 @@ def assert_near(result: Any, expected: Any, tolerance: float) -> None:
 @given(st.data(), GRIDS, COVERAGE)
 def test_cell_masks(data: st.DataObject, grid: Grid, coverage: str) -> None:
     mask = data.draw(cell_stencils(grid))
-    masks, layout, occupied = native.cell_masks(mask, grid, coverage=coverage)
-    expected, expected_occupied = twin.cell_masks(tensor_of(mask), grid, coverage=coverage)
+    masks, distinct, occupied = native.cover_cells(mask, grid, coverage=coverage)
+    expected, expected_occupied = on_device.cover_cells(tensor_of(mask), grid, coverage=coverage)
     assert_agree(masks, expected, coverage)
     assert list(occupied) == expected_occupied
-    assert (layout.count, layout.height, layout.width) == tuple(expected.shape)
+    assert (distinct.count, distinct.height, distinct.width) == tuple(expected.shape)
 
 
 @given(st.data(), GRIDS, COVERAGE)
 def test_sheet_mask(data: st.DataObject, grid: Grid, coverage: str) -> None:
     mask = data.draw(cell_stencils(grid))
-    result = native.sheet_mask(mask, grid, coverage=coverage)
-    expected = twin.sheet_mask(tensor_of(mask), grid, coverage=coverage)
+    result = native.cover_sheet(mask, grid, coverage=coverage)
+    expected = on_device.cover_sheet(tensor_of(mask), grid, coverage=coverage)
     assert_agree(result, expected, coverage)
 
 
@@ -72,13 +73,14 @@ def test_dense_masks_of_a_plan(data: st.DataObject, grid: Grid, coverage: str, d
     start = data.draw(st.integers(0, len(plan)))
     stop = data.draw(st.integers(start, len(plan)))
     found = plan.noise_masks(start, stop)
-    masks, layout, _ = native.cell_masks(tensor_of(mask), grid, coverage=coverage)
-    expected = twin.scatter(masks, layout, grid, plan.cells[start:stop])
+    masks, distinct, _ = native.cover_cells(tensor_of(mask), grid, coverage=coverage)
+    expected = on_device.lay_noise_masks(masks, distinct, grid, plan.cells[start:stop])
     assert same_bits(found, expected)
     out = torch.full(found.shape, True, dtype=getattr(torch, dtype))
     assert plan.noise_masks(start, stop, out=out) is out
     assert same_bits(
-        out, twin.scatter(masks, layout, grid, plan.cells[start:stop], out=torch.empty_like(out))
+        out,
+        on_device.lay_noise_masks(masks, distinct, grid, plan.cells[start:stop], out=torch.empty_like(out)),
     )
 
 
@@ -90,7 +92,7 @@ def test_forks_are_torchs_interpolation_of_full_size_masks(
     mask = data.draw(cell_stencils(grid, ["float32", "bool"]))
     plan = ForkPlan(grid, mask, coverage=coverage)
     stencils = tensor_of(mask).to(torch.float32)
-    stencils = (stencils[..., 0] if stencils.ndim == 4 else stencils).reshape(-1, *grid.cell)
+    stencils = stack_masks(stencils, size=grid.cell)
     for fork, found in zip(plan, plan.noise_masks(), strict=True):
         full = torch.zeros(1, 1, *grid.padded_canvas)
         rows, columns = fork.rect.slices

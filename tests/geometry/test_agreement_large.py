@@ -1,4 +1,4 @@
-"""Sizes that the Rust core shares out over threads, against the twin: hypothesis stays below them."""
+"""Sizes that the Rust core shares out over threads, against torch: hypothesis stays below them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import torch
 
 from maskgrid import ForkPlan, Grid, canvas, masks
 from maskgrid.geometry import latent_coverage as latent
-from maskgrid.geometry.on_device import canvas as twin_canvas
-from maskgrid.geometry.on_device import latent_coverage as twin_coverage
-from maskgrid.geometry.on_device import pixel_masks as twin_masks
+from maskgrid.geometry.on_device import canvas as on_device_canvas
+from maskgrid.geometry.on_device import latent_coverage as on_device_coverage
+from maskgrid.geometry.on_device import pixel_masks as on_device_masks
 from strategies import COVERAGES, as_dtype, same_bits, tensor_of
 
 GRID = Grid(5, 7, cell=(131, 97), gap=(3, 0), margin=(1, 2), stride=8)
@@ -39,14 +39,14 @@ def test_masks(shape: tuple[int, ...], dtype: str) -> None:
     tensor = tensor_of(mask)
     for radius in (1.0, 20.6):
         grown = masks.grow(mask, radius, level=0.8)
-        assert same_bits(grown, twin_masks.grow(tensor, radius, level=0.8))
-        assert same_bits(masks.shrink(mask, radius), twin_masks.shrink(tensor, radius))
-    assert same_bits(masks.fill_holes(mask, level=0.7), twin_masks.fill_holes(tensor, level=0.7))
-    assert same_bits(masks.invert(mask), twin_masks.invert(tensor))
-    assert masks.bounding_box(mask, level=0.99) == twin_masks.bounding_box(tensor, level=0.99)
+        assert same_bits(grown, on_device_masks.grow(tensor, radius, level=0.8))
+        assert same_bits(masks.shrink(mask, radius), on_device_masks.shrink(tensor, radius))
+    assert same_bits(masks.fill_holes(mask, level=0.7), on_device_masks.fill_holes(tensor, level=0.7))
+    assert same_bits(masks.invert(mask), on_device_masks.invert(tensor))
+    assert masks.bounding_box(mask, level=0.99) == on_device_masks.bounding_box(tensor, level=0.99)
     soft = torch.zeros(tensor.shape)
     masks.feather(mask, 17.5, where="centred", out=soft)
-    ramp = twin_masks.feather(tensor, 17.5, where="centred", out=torch.zeros(tensor.shape))
+    ramp = on_device_masks.feather(tensor, 17.5, where="centred", out=torch.zeros(tensor.shape))
     torch.testing.assert_close(soft, ramp, rtol=0, atol=2e-6)
 
 
@@ -55,16 +55,16 @@ def test_masks(shape: tuple[int, ...], dtype: str) -> None:
 def test_coverage(coverage: str, each: bool) -> None:
     mask = blobs((len(GRID), *GRID.cell) if each else tuple(GRID.cell), 5).astype(np.float32)
     tensor = torch.from_numpy(mask)
-    found, layout, occupied = latent.cell_masks(mask, GRID, coverage=coverage)
-    expected, alive = twin_coverage.cell_masks(tensor, GRID, coverage=coverage)
+    found, distinct, occupied = latent.cover_cells(mask, GRID, coverage=coverage)
+    expected, alive = on_device_coverage.cover_cells(tensor, GRID, coverage=coverage)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
     assert list(occupied) == alive
-    sheet = latent.sheet_mask(mask, GRID, coverage=coverage)
+    sheet = latent.cover_sheet(mask, GRID, coverage=coverage)
     np.testing.assert_allclose(
-        sheet, twin_coverage.sheet_mask(tensor, GRID, coverage=coverage), rtol=0, atol=1e-6
+        sheet, on_device_coverage.cover_sheet(tensor, GRID, coverage=coverage), rtol=0, atol=1e-6
     )
     plan = ForkPlan(GRID, mask, coverage=coverage)
-    dense = twin_coverage.scatter(torch.from_numpy(found), layout, GRID, plan.cells)
+    dense = on_device_coverage.lay_noise_masks(torch.from_numpy(found), distinct, GRID, plan.cells)
     assert same_bits(plan.noise_masks(), dense)
 
 
@@ -81,19 +81,21 @@ def test_sheets(channels: str, dtype: str) -> None:
     sheet, cells, forks = image(GRID.canvas), image(GRID.cell, len(GRID)), image(GRID.canvas, 3)
     tensors = [torch.from_numpy(array) for array in (sheet, cells, forks)]
     joined = canvas.join(cells, GRID, background=sheet, **options)
-    assert same_bits(joined, twin_canvas.join(tensors[1], GRID, background=tensors[0], **options))
+    assert same_bits(joined, on_device_canvas.join(tensors[1], GRID, background=tensors[0], **options))
     tiled = canvas.tile(cells[3], GRID, background=1, **options)
-    assert same_bits(tiled, twin_canvas.tile(tensors[1][3], GRID, background=1, **options))
+    assert same_bits(tiled, on_device_canvas.tile(tensors[1][3], GRID, background=1, **options))
     parts = canvas.split(sheet, GRID, copy=True, **options)
-    assert same_bits(parts, twin_canvas.split(tensors[0], GRID, copy=True, **options))
+    assert same_bits(parts, on_device_canvas.split(tensors[0], GRID, copy=True, **options))
     merged = canvas.merge(forks, GRID, cells=[34, 0, 9], **options)
-    assert same_bits(merged, twin_canvas.merge(tensors[2], GRID, cells=[34, 0, 9], **options))
+    assert same_bits(merged, on_device_canvas.merge(tensors[2], GRID, cells=[34, 0, 9], **options))
     soft = blobs((len(GRID), *GRID.cell), 3).astype(np.float32)
     through = torch.from_numpy(soft)
     pasted = canvas.paste(sheet, cells, GRID, soft, together=True, **options)
     assert same_bits(
-        pasted, twin_canvas.paste(tensors[0], tensors[1], GRID, through, together=True, **options)
+        pasted, on_device_canvas.paste(tensors[0], tensors[1], GRID, through, together=True, **options)
     )
     places = GRID.cell_rects[4:6]
     found = canvas.paste(sheet, cells[4:6], places, soft[4:6], **options)
-    assert same_bits(found, twin_canvas.paste(tensors[0], tensors[1][4:6], places, through[4:6], **options))
+    assert same_bits(
+        found, on_device_canvas.paste(tensors[0], tensors[1][4:6], places, through[4:6], **options)
+    )

@@ -11,9 +11,9 @@ import torch
 
 from maskgrid import ForkPlan, Grid, MaskGridError, Rect, Size, canvas, masks
 from maskgrid.errors import InvalidBufferError, InvalidTypeError, InvalidValueError
-from maskgrid.geometry.on_device import canvas as twin_canvas
-from maskgrid.geometry.on_device import latent_coverage as twin_coverage
-from maskgrid.geometry.on_device import pixel_masks as twin_masks
+from maskgrid.geometry.on_device import canvas as on_device_canvas
+from maskgrid.geometry.on_device import latent_coverage as on_device_coverage
+from maskgrid.geometry.on_device import pixel_masks as on_device_masks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,10 +91,10 @@ def on_both_layers(
     arguments: tuple[Any, ...] = (),
     **options: Any,
 ) -> None:
-    """The public function and, where the mask can be one, the twin on a tensor refuse it alike."""
+    """The public function and, where the mask can be one, the torch operation refuse it alike."""
     refused(error, lambda: getattr(masks, function)(mask, *arguments, **options), *words)
     tensor = torch.from_numpy(mask) if isinstance(mask, np.ndarray) and mask.dtype != object else mask
-    refused(error, lambda: getattr(twin_masks, function)(tensor, *arguments, **options), *words)
+    refused(error, lambda: getattr(on_device_masks, function)(tensor, *arguments, **options), *words)
 
 
 MASK_CALLS: dict[str, tuple[Any, ...]] = {
@@ -128,9 +128,9 @@ def test_mask_axes(function: str) -> None:
 
 
 @pytest.mark.parametrize("function", MASK_CALLS)
-@pytest.mark.parametrize("dtype", ["complex64", "complex128", "int64", "int8", "uint16"])
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
 def test_mask_dtypes(function: str, dtype: str) -> None:
-    words = (dtype, "allowed are bool", "float16, bfloat16")
+    words = (dtype, "allowed: bool", "float16, bfloat16")
     mask = np.zeros((4, 6), dtype)
     on_both_layers(InvalidTypeError, function, mask, *words, arguments=MASK_CALLS[function])
 
@@ -170,7 +170,7 @@ def test_names() -> None:
     refused(InvalidValueError, lambda: ForkPlan(GRID, MASK, coverage="bilinear"), *coverages)
     refused(
         InvalidValueError,
-        lambda: twin_coverage.cell_masks(torch.from_numpy(MASK), GRID, coverage="bilinear"),
+        lambda: on_device_coverage.cover_cells(torch.from_numpy(MASK), GRID, coverage="bilinear"),
         *coverages,
     )
 
@@ -179,8 +179,8 @@ def test_names() -> None:
 def test_stencils_that_do_not_fit_the_grid(shape: tuple[int, ...]) -> None:
     mask = np.zeros(shape, np.float32)
     refused(InvalidValueError, lambda: ForkPlan(GRID, mask), "mask")
-    refused(InvalidValueError, lambda: twin_coverage.cell_masks(torch.from_numpy(mask), GRID), "mask")
-    refused(InvalidValueError, lambda: twin_coverage.sheet_mask(torch.from_numpy(mask), GRID), "mask")
+    refused(InvalidValueError, lambda: on_device_coverage.cover_cells(torch.from_numpy(mask), GRID), "mask")
+    refused(InvalidValueError, lambda: on_device_coverage.cover_sheet(torch.from_numpy(mask), GRID), "mask")
 
 
 def test_plans() -> None:
@@ -239,30 +239,44 @@ CANVAS_CALLS: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
 def test_sheets(case: str) -> None:
     call, words = CANVAS_CALLS[case]
     refused(InvalidValueError, lambda: call(canvas, lambda shape: np.zeros(shape, np.float32)), words)
-    refused(InvalidValueError, lambda: call(twin_canvas, torch.zeros), words)
+    refused(InvalidValueError, lambda: call(on_device_canvas, torch.zeros), words)
 
 
 def test_sheets_of_other_dtypes() -> None:
     sheet, patches = np.zeros((8, 18), np.float32), np.zeros((6, 4, 6), np.float64)
     refused(InvalidTypeError, lambda: canvas.paste(sheet, patches, GRID), "float64", "float32")
     tensors = torch.from_numpy(sheet), torch.from_numpy(patches)
-    refused(InvalidTypeError, lambda: twin_canvas.paste(*tensors, GRID), "float64", "float32")
+    refused(InvalidTypeError, lambda: on_device_canvas.paste(*tensors, GRID), "float64", "float32")
     refused(InvalidTypeError, lambda: canvas.tile(np.zeros((4, 6), object), GRID), "object")
     refused(InvalidTypeError, lambda: canvas.paste(sheet.astype(bool), patches.astype(bool), GRID), "bool")
 
 
 @pytest.mark.parametrize("function", ["threshold", "invert", "fill_holes"])
 def test_outputs(function: str) -> None:
-    native, twin = getattr(masks, function), getattr(twin_masks, function)
+    native, torch_function = getattr(masks, function), getattr(on_device_masks, function)
     tensor = torch.zeros(4, 6)
-    refused(InvalidValueError, lambda: twin(tensor, out=torch.zeros(4, 5)), r"\(4, 5\)", r"\(4, 6\)")
     refused(
-        InvalidTypeError, lambda: twin(tensor, out=torch.zeros(4, 6, dtype=torch.int32)), "int32", "uint8"
+        InvalidValueError, lambda: torch_function(tensor, out=torch.zeros(4, 5)), r"\(4, 5\)", r"\(4, 6\)"
     )
-    refused(InvalidBufferError, lambda: twin(tensor, out=tensor), "overlaps")
-    refused(InvalidBufferError, lambda: twin(tensor, out=torch.zeros(1, 6).expand(4, 6)), "share|overlap")
-    refused(InvalidBufferError, lambda: twin(tensor, out=torch.zeros(4, 6, device="meta")), "meta", "cpu")
-    refused(InvalidTypeError, lambda: twin(tensor, out=np.zeros((4, 6))), "ndarray")
+    refused(
+        InvalidTypeError,
+        lambda: torch_function(tensor, out=torch.zeros(4, 6, dtype=torch.int32)),
+        "int32",
+        "uint8",
+    )
+    refused(InvalidBufferError, lambda: torch_function(tensor, out=tensor), "overlaps")
+    refused(
+        InvalidBufferError,
+        lambda: torch_function(tensor, out=torch.zeros(1, 6).expand(4, 6)),
+        "share|overlap",
+    )
+    refused(
+        InvalidBufferError,
+        lambda: torch_function(tensor, out=torch.zeros(4, 6, device="meta")),
+        "meta",
+        "cpu",
+    )
+    refused(InvalidTypeError, lambda: torch_function(tensor, out=np.zeros((4, 6))), "ndarray")
     with pytest.raises(MaskGridError, match=r"\(4, 5\)"):
         native(MASK, out=np.zeros((4, 5), np.float32))
     with pytest.raises(MaskGridError, match="int32"):

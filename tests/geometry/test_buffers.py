@@ -55,7 +55,7 @@ LAYOUTS: dict[str, Any] = {
     "offset": lambda a: a[1:, 2:, 3:],
     "one row again and again": lambda a: np.broadcast_to(a[0, 0], a.shape),
     "one pixel again and again": lambda a: np.broadcast_to(a[:1, :1, :1], a.shape),
-    "one pixel": lambda a: a[:1, :1, :1],
+    "one pixel": lambda a: a[0, :1, :1],
     "no rows": lambda a: a[:, :0],
     "no masks": lambda a: a[:0],
     "a plane of RGBA": lambda a: np.stack([a, a, a], axis=-1)[..., 1],
@@ -65,7 +65,7 @@ LAYOUTS: dict[str, Any] = {
 @pytest.mark.parametrize("dtype", PLAIN)
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_numpy_in_any_layout(layout: str, dtype: str) -> None:
-    mask = LAYOUTS[layout](values(dtype))
+    mask = LAYOUTS[layout](values(dtype, (3, 17, 19)))
     result = masks.invert(mask)
     assert result.dtype == mask.dtype
     assert result.flags.c_contiguous
@@ -78,9 +78,11 @@ def test_numpy_in_any_layout(layout: str, dtype: str) -> None:
 @pytest.mark.parametrize("layout", [name for name in LAYOUTS if "flip" not in name and "back" not in name])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_torch_in_any_layout(layout: str, dtype: str) -> None:
-    mask = torch.from_numpy(LAYOUTS[layout](values()).copy()) if "again" not in layout else None
+    mask = (
+        torch.from_numpy(LAYOUTS[layout](values(shape=(3, 17, 19))).copy()) if "again" not in layout else None
+    )
     if mask is None:
-        mask = torch.from_numpy(values())[:1, :1, :1].expand(3, 5, 7)
+        mask = torch.from_numpy(values())[:1, :1, :1].expand(3, 17, 19)
     elif layout == "transposed":
         mask = torch.from_numpy(values()).permute(2, 0, 1)
     mask = (mask >= 0.5) if dtype == "bool" else (255 * mask if dtype == "uint8" else mask)
@@ -201,17 +203,13 @@ def test_tensors_without_strides_are_refused() -> None:
 @pytest.mark.parametrize("shape", [(), (3,), (1, 1, 1, 1, 1), (2, 3, 4, 0)])
 def test_other_numbers_of_axes_are_refused(shape: tuple[int, ...]) -> None:
     for mask in (np.zeros(shape), torch.zeros(shape), Producer(Tensor(np.zeros(shape)))):
-        with pytest.raises(
-            InvalidValueError, match=r"the mask has shape .*expected \(H, W\), \(N, H, W\) or"
-        ):
+        with pytest.raises(InvalidValueError, match=r"the mask has shape .*allowed: \(H, W\), \(N, H, W\), "):
             masks.invert(mask)
 
 
 @pytest.mark.parametrize(
     "mask",
     [
-        np.zeros((2, 2), np.int64),
-        np.zeros((2, 2), np.uint16),
         np.zeros((2, 2), np.complex64),
         # Extended precision; where there is none this is float64, which is allowed.
         *([np.zeros((2, 2), np.longdouble)] if np.dtype(np.longdouble).itemsize > 8 else []),
@@ -220,7 +218,6 @@ def test_other_numbers_of_axes_are_refused(shape: tuple[int, ...]) -> None:
         np.zeros((2, 2), "M8[s]"),
         np.zeros((2, 2), "f4,f4"),
         np.zeros((2, 2), ml_dtypes.float8_e4m3fn),
-        torch.zeros((2, 2), dtype=torch.int32),
         torch.zeros((2, 2), dtype=torch.complex64),
         torch.zeros((2, 2), dtype=torch.float8_e5m2),
     ],
@@ -228,13 +225,13 @@ def test_other_numbers_of_axes_are_refused(shape: tuple[int, ...]) -> None:
 )
 def test_other_dtypes_are_refused(mask: Any) -> None:
     for call in (lambda: masks.invert(mask), lambda: masks.invert(mask, out=np.empty((2, 2), np.float32))):
-        with pytest.raises(InvalidTypeError, match=r"the mask has (dtype|items of).*; allowed are bool"):
+        with pytest.raises(InvalidTypeError, match=r"the mask has (dtype|items of).*; allowed: bool"):
             call()
 
 
 @pytest.mark.parametrize("mask", [None, 3, 0.5, "mask", [[0, 1]], object(), lambda: 0], ids=repr)
 def test_what_is_no_array_is_refused(mask: Any) -> None:
-    with pytest.raises(InvalidTypeError, match=f"the mask is a {type(mask).__name__}; allowed are arrays"):
+    with pytest.raises(InvalidTypeError, match=f"the mask is a {type(mask).__name__}; allowed: arrays"):
         masks.invert(mask)
 
 
@@ -331,12 +328,12 @@ REFUSED: dict[str, tuple[Any, type[MaskGridError], str]] = {
     "transposed": (
         lambda: np.empty((7, 5), np.float32),
         InvalidValueError,
-        r"out has shape \(7, 5\); expected",
+        r"out has shape \(7, 5\); allowed:",
     ),
-    "too large": (lambda: np.empty((5, 8), np.float32), InvalidValueError, r"expected \(5, 7\)"),
+    "too large": (lambda: np.empty((5, 8), np.float32), InvalidValueError, r"allowed: \(5, 7\)"),
     "another axis": (lambda: np.empty((1, 5, 7), np.float32), InvalidValueError, r"\(1, 5, 7\)"),
     "flat": (lambda: np.empty(35, np.float32), InvalidValueError, r"out has shape \(35,\)"),
-    "int64": (lambda: np.empty((5, 7), np.int64), InvalidTypeError, "out has dtype int64; allowed are"),
+    "int64": (lambda: np.empty((5, 7), np.int64), InvalidTypeError, "out has dtype int64; allowed:"),
     "complex": (lambda: np.empty((5, 7), complex), InvalidTypeError, "out has dtype complex128"),
     "big endian": (lambda: np.empty((5, 7), ">f4"), InvalidBufferError, "byte order"),
     "misaligned": (
@@ -468,24 +465,24 @@ def test_tensors_stay_free_to_grow() -> None:
 def test_coverage_and_scatter_write_where_they_are_told() -> None:
     grid = Grid(2, 3, cell=16)
     mask = values(shape=(16, 16))
-    expected, layout, occupied = coverage.cell_masks(mask, grid)
+    expected, distinct, occupied = coverage.cover_cells(mask, grid)
     assert occupied == [True]
     out = torch.empty(1, 2, 2)
     assert masks.to_latent(mask, grid, out=out) is out
     np.testing.assert_array_equal(out.numpy(), expected)
     assert isinstance(masks.to_latent(torch.from_numpy(mask), grid), torch.Tensor)
     dense = np.empty((2, 1, 4, 6), np.float16)[:, :, ::-1]
-    assert coverage.scatter(expected, layout, grid, [5, 0], out=dense) is dense
+    assert coverage.lay_noise_masks(expected, distinct, grid, [5, 0], out=dense) is dense
     np.testing.assert_allclose(dense[0, 0, 2:, 4:], expected[0], atol=1e-3)
     assert dense[0].astype(bool).sum() == 4
     for wrong in (np.empty((1, 2, 2)), np.empty((2, 2), np.float32)):
         with pytest.raises(MaskGridError, match="out has"):
             masks.to_latent(mask, grid, out=wrong)
-    with pytest.raises(InvalidBufferError, match="out overlaps the latent masks"):
-        coverage.scatter(expected, layout, Grid(1, 1, cell=16), [0], out=expected[None])
-    with pytest.raises(InvalidValueError, match=r"out has shape \(1, 4, 6\); expected \(1, 1, 4, 6\)"):
-        coverage.scatter(expected, layout, grid, [0], out=np.empty((1, 4, 6), np.float32))
+    with pytest.raises(InvalidBufferError, match="out overlaps the latent coverages"):
+        coverage.lay_noise_masks(expected, distinct, Grid(1, 1, cell=16), [0], out=expected[None])
+    with pytest.raises(InvalidValueError, match=r"out has shape \(1, 4, 6\); allowed: \(1, 1, 4, 6\)"):
+        coverage.lay_noise_masks(expected, distinct, grid, [0], out=np.empty((1, 4, 6), np.float32))
     with pytest.raises(InvalidValueError, match="cell 6 does not exist; there are 6"):
-        coverage.scatter(expected, layout, grid, [0, 6])
-    with pytest.raises(InvalidBufferError, match="the latent masks have strides"):
-        coverage.scatter(np.zeros((1, 2, 4), np.float32)[:, :, ::2], layout, grid, [0])
+        coverage.lay_noise_masks(expected, distinct, grid, [0, 6])
+    with pytest.raises(InvalidBufferError, match="the latent coverages have strides"):
+        coverage.lay_noise_masks(np.zeros((1, 2, 4), np.float32)[:, :, ::2], distinct, grid, [0])

@@ -87,7 +87,7 @@ REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
         "'none'.*'last', 'first'",
     ),
     "cell": (lambda: canvas.tile(SHEET, PLAIN), InvalidValueError, r"\(8, 15, 3\).*4 x 5"),
-    "cells": (lambda: canvas.join(CELLS[:5], PLAIN), InvalidValueError, "expected 6 images"),
+    "cells": (lambda: canvas.join(CELLS[:5], PLAIN), InvalidValueError, "allowed: 6 images"),
     "sheet": (lambda: canvas.split(SHEET[:7], PLAIN), InvalidValueError, r"\(7, 15, 3\).*8 x 15"),
     "background": (
         lambda: canvas.tile(CELLS[0], PLAIN, background=SHEET[..., :2]),
@@ -97,7 +97,7 @@ REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
     "background's dtype": (
         lambda: canvas.tile(CELLS[0], PLAIN, background=SHEET.astype("f4")),
         InvalidTypeError,
-        "background has dtype float32; expected uint8",
+        "background has dtype float32; allowed: uint8",
     ),
     "forks": (lambda: canvas.merge(SHEET[None, :, 1:], PLAIN), InvalidValueError, "forks"),
     "a cell too many": (lambda: canvas.merge(SHEET[None], PLAIN, cells=[6]), InvalidValueError, "cell 6"),
@@ -118,12 +118,12 @@ REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
     "patches' dtype": (
         lambda: canvas.paste(SHEET, CELLS.astype("f2"), PLAIN),
         InvalidTypeError,
-        "patches has dtype float16; expected uint8",
+        "patches has dtype float16; allowed: uint8",
     ),
     "paste of int64": (
         lambda: canvas.paste(SHEET.astype("i8"), CELLS.astype("i8"), PLAIN),
         InvalidTypeError,
-        "int64; allowed are uint8",
+        "int64; allowed: uint8",
     ),
     "places": (
         lambda: canvas.paste(SHEET, CELLS, [Rect(0, 0, 4, 5)]),

@@ -32,7 +32,7 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
     "negative size": ({"shape": (3, -4)}, "negative size -4"),
     "most negative size": ({"shape": (-(2**63), 4)}, "negative size"),
     "negative ndim": ({"ndim": -1}, "has -1 axes"),
-    "one axis too many": ({"ndim": 9}, "has 9 axes; allowed are 0 to 8"),
+    "one axis too many": ({"ndim": 9}, "has 9 axes; allowed: 0 to 8"),
     "huge ndim": ({"ndim": 2**31 - 1}, "2147483647 axes"),
     "size overflows": ({"shape": (HUGE, HUGE), "strides": (0, 0)}, "overflow"),
     "size overflows beside 0": ({"shape": (HUGE, HUGE, 0), "ndim": 3, "strides": None}, "overflow"),
@@ -55,8 +55,8 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
     "on no device": ({"device_type": -7}, "device type -7"),
 }
 VERSIONS: dict[str, tuple[dict[str, Any], str]] = {
-    "version 0": ({"major": 0}, "version 0.0; allowed is 1"),
-    "version 2": ({"major": 2, "minor": 3}, "version 2.3; allowed is 1"),
+    "version 0": ({"major": 0}, "version 0.0; allowed: 1"),
+    "version 2": ({"major": 2, "minor": 3}, "version 2.3; allowed: 1"),
     "no version": ({"major": 2**32 - 1}, "version 4294967295"),
 }
 
@@ -96,10 +96,10 @@ def test_broken_outputs_are_refused_and_freed_once(case: str, versioned: bool) -
 
 
 @BOTH
-@pytest.mark.parametrize(("code", "bits"), [(5, 64), (3, 64), (0, 64), (2, 128), (1, 16), (200, 8)])
+@pytest.mark.parametrize(("code", "bits"), [(5, 64), (3, 64), (2, 128), (200, 8)])
 def test_dtypes_of_no_mask_are_type_errors(code: int, bits: int, versioned: bool) -> None:
     tensor = Tensor(np.zeros((3, 32)), versioned, {"code": code, "bits": bits, "shape": (3, 4)})
-    with pytest.raises(InvalidTypeError, match="allowed are"):
+    with pytest.raises(InvalidTypeError, match="allowed:"):
         masks.threshold(tensor.capsule(), out=np.empty((3, 4), np.float32))
     assert tensor.deleted == 1
 
@@ -127,7 +127,7 @@ def test_a_capsule_as_mask_and_as_out_is_used_once() -> None:
 def test_capsules_of_another_name_are_left_alone(name: bytes) -> None:
     tensor = Tensor(mask(), True, {"name": name})
     capsule = tensor.capsule()
-    with pytest.raises(InvalidBufferError, match="allowed are unused ones"):
+    with pytest.raises(InvalidBufferError, match="allowed: unused ones"):
         masks.threshold(capsule)
     assert tensor.deleted == 0
     assert name_of(capsule) == name
@@ -264,6 +264,8 @@ def test_a_capsule_gives_its_numbers_or_an_error(
     axes: list[tuple[int, int]], offset: int, dense: bool, versioned: bool
 ) -> None:
     memory = np.arange(40, dtype=np.float32) / 40
+    # Three axes could be read in two ways.
+    axes = [axes[0], (1, 7), *axes[1:]] if len(axes) == 3 else axes
     shape, strides = [size for size, _ in axes], None if dense else [stride for _, stride in axes]
     tensor = Tensor(
         memory,

@@ -77,11 +77,11 @@ def test_latent_masks_of_every_grid(stride: int, coverage: str) -> None:
     rng = np.random.default_rng(stride)
     for index, grid in enumerate(small_grids(stride)):
         # Eighths, and sums of them, are exact in float32; the mean of a block is divided once.
-        stencils = rng.integers(0, 9, (1 if index % 2 else len(grid), *grid.cell)).astype(np.float32) / 8
+        stencils = rng.integers(0, 9, (1 if index % 2 else len(grid), 1, *grid.cell)).astype(np.float32) / 8
         sheet = np.zeros(tuple(grid.padded_canvas), np.float32)
         for cell, rect in enumerate(grid.cell_rects):
-            sheet[rect.slices] = stencils[cell if len(stencils) > 1 else 0]
-        found = latent.sheet_mask(stencils, grid, coverage=coverage)
+            sheet[rect.slices] = stencils[cell if len(stencils) > 1 else 0, 0]
+        found = latent.cover_sheet(stencils, grid, coverage=coverage)
         np.testing.assert_allclose(found, by_blocks(sheet, stride, coverage), rtol=0, atol=1e-7)
         plan = ForkPlan(grid, stencils, coverage=coverage)
         cell = plan.cells[index % len(plan)] if len(plan) else None

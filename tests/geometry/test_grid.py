@@ -1,4 +1,4 @@
-"""`Size`, `Rect`, `Grid` and the native `Plan` and `Layout` as Python objects."""
+"""`Size`, `Rect`, `Grid` and the native `Plan` and `DistinctCoverages` as Python objects."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from maskgrid import Grid, Rect, Size
-from maskgrid._native import Layout, Plan
+from maskgrid._native import DistinctCoverages, Plan
 from maskgrid.errors import InvalidTypeError, InvalidValueError
 
 GRID = Grid(3, 4, cell=(20, 24), gap=2, margin=(1, 3), stride=8)
@@ -35,11 +35,11 @@ OBJECTS: dict[str, tuple[Any, str, list[str], Any]] = {
         ["grid", "cells", "halo", "align", "window_size"],
         Plan(GRID, [5, 0], halo=1, align=1),
     ),
-    "Layout": (
-        Layout(GRID, 1),
-        "<Layout: 12 latent masks of 4 x 4>",
+    "DistinctCoverages": (
+        DistinctCoverages(GRID, 1),
+        "<DistinctCoverages: 12 latent coverages of 4 x 4>",
         ["grid", "mask_count", "count", "height", "width", "shared"],
-        Layout(GRID, 12),
+        DistinctCoverages(GRID, 12),
     ),
 }
 
@@ -47,13 +47,13 @@ OBJECTS: dict[str, tuple[Any, str, list[str], Any]] = {
 @pytest.mark.parametrize("kind", OBJECTS)
 def test_objects_are_values(kind: str) -> None:
     value, text, _, other = OBJECTS[kind]
-    twin = pickle.loads(pickle.dumps(value))
+    again = pickle.loads(pickle.dumps(value))
     assert repr(value) == text
-    assert value == twin == copy.copy(value) == copy.deepcopy(value)
-    assert hash(value) == hash(twin)
+    assert value == again == copy.copy(value) == copy.deepcopy(value)
+    assert hash(value) == hash(again)
     assert value != other
     assert value != text
-    assert len({value, twin, other}) == 2
+    assert len({value, again, other}) == 2
     for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
         assert pickle.loads(pickle.dumps(value, protocol)) == value
 
@@ -111,7 +111,7 @@ def test_rectangles() -> None:
     assert rect.contains(Rect(90, 90, 90, 95))
     assert not rect.contains(Rect(0, 2, 2, 6))
     assert bool(rect)
-    with pytest.raises(InvalidValueError, match="ends before it starts; allowed is bottom >= top"):
+    with pytest.raises(InvalidValueError, match="ends before it starts; allowed: bottom >= top"):
         Rect(4, 0, 3, 1)
 
 
@@ -159,27 +159,27 @@ def test_what_is_no_whole_number_is_refused(value: Any) -> None:
         "right": lambda: Rect(0, 0, 3, value),
         "halo": lambda: Plan(GRID, [0], halo=value, align=1),
         "a cell": lambda: Plan(GRID, [value], halo=0, align=1),
-        "mask_count": lambda: Layout(GRID, value),
+        "mask_count": lambda: DistinctCoverages(GRID, value),
     }.items():
         wrong = "tuple" if name == "stride" and value is None else kind
-        with pytest.raises(InvalidTypeError, match=f"^{name} is a {wrong}; allowed is a whole number$"):
+        with pytest.raises(InvalidTypeError, match=f"^{name} is a {wrong}; allowed: a whole number$"):
             call()
 
 
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: Grid(3, 4, cell=8, gap=-1), "gap is -1; allowed is 0 to 65536"),
-        (lambda: Grid(3, 4, cell=8, margin=(0, 2**40)), f"margin is {2**40}; allowed is 0 to 65536"),
-        (lambda: Grid(0, 4, cell=8), "rows is 0; allowed is 1 to 4096"),
-        (lambda: Grid(-2, 4, cell=8), "rows is -2; allowed is 1 to 4096"),
-        (lambda: Grid(3, 4, cell=8, stride=-8), "stride is -8; allowed is 1 to 65536"),
-        (lambda: Grid(3, 4, cell=(8, -8)), "cell is -8; allowed is 1 to 65536"),
-        (lambda: Grid(3, 4, cell=(8, 8, 8)), "cell has 3 numbers; allowed is one, or (height, width)"),
-        (lambda: Grid(3, 4, cell=()), "cell has 0 numbers; allowed is one, or (height, width)"),
+        (lambda: Grid(3, 4, cell=8, gap=-1), "gap is -1; allowed: 0 to 65536"),
+        (lambda: Grid(3, 4, cell=8, margin=(0, 2**40)), f"margin is {2**40}; allowed: 0 to 65536"),
+        (lambda: Grid(0, 4, cell=8), "rows is 0; allowed: 1 to 4096"),
+        (lambda: Grid(-2, 4, cell=8), "rows is -2; allowed: 1 to 4096"),
+        (lambda: Grid(3, 4, cell=8, stride=-8), "stride is -8; allowed: 1 to 65536"),
+        (lambda: Grid(3, 4, cell=(8, -8)), "cell is -8; allowed: 1 to 65536"),
+        (lambda: Grid(3, 4, cell=(8, 8, 8)), "cell has 3 numbers; allowed: one, or (height, width)"),
+        (lambda: Grid(3, 4, cell=()), "cell has 0 numbers; allowed: one, or (height, width)"),
         (lambda: Grid(3, 4), "a grid needs cell=, canvas= or both; neither was given"),
-        (lambda: Size(-1, 3), f"height is -1; allowed is 0 to {2**32 - 1}"),
-        (lambda: Rect(0, 0, 2**32, 1), f"bottom is {2**32}; allowed is 0 to {2**32 - 1}"),
+        (lambda: Size(-1, 3), f"height is -1; allowed: 0 to {2**32 - 1}"),
+        (lambda: Rect(0, 0, 2**32, 1), f"bottom is {2**32}; allowed: 0 to {2**32 - 1}"),
         (lambda: GRID.cell_rect(12), "cell 12 does not exist; there are 12, numbered from 0"),
         (lambda: GRID.cell_rect(-13), "cell -13 does not exist; there are 12, numbered from 0"),
         (lambda: GRID.write_rect(2**70), f"cell {2**70} does not exist; there are 12, numbered from 0"),
@@ -195,16 +195,22 @@ def test_what_is_no_whole_number_is_refused(value: Any) -> None:
         ),
         (
             lambda: Plan(GRID, [3, 0, 3], halo=0, align=1),
-            "cell 3 is named twice; allowed is each cell at most once",
+            "cell 3 is named twice; allowed: each cell at most once",
         ),
-        (lambda: Plan(GRID, [0], halo=-1, align=1), f"halo is -1; allowed is 0 to {2**32 - 1}"),
-        (lambda: Plan(GRID, [0], halo=0, align=0), "align is 0; allowed is 1 or more latent cells"),
+        (lambda: Plan(GRID, [0], halo=-1, align=1), f"halo is -1; allowed: 0 to {2**32 - 1}"),
+        (lambda: Plan(GRID, [0], halo=0, align=0), "align is 0; allowed: 1 or more latent cells"),
         (
             lambda: Plan(GRID, [0], halo=0, align=1).window(1),
             "fork 1 does not exist; there are 1, numbered from 0",
         ),
-        (lambda: Layout(GRID, 5), "the number of masks is 5; allowed is 1 or the number of cells, 12"),
-        (lambda: Layout(GRID, 1).index(12), "cell 12 does not exist; there are 12, numbered from 0"),
+        (
+            lambda: DistinctCoverages(GRID, 5),
+            "the number of masks is 5; allowed: 1 or the number of cells, 12",
+        ),
+        (
+            lambda: DistinctCoverages(GRID, 1).index(12),
+            "cell 12 does not exist; there are 12, numbered from 0",
+        ),
     ],
 )
 def test_refusals_name_the_argument_its_value_and_the_range(call: Any, words: str) -> None:

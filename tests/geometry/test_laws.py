@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from maskgrid import ForkPlan, Grid, Rect, canvas
 from maskgrid import masks as ops
+from maskgrid.geometry.mask_axes import read_mask_axes, stack_masks
 from strategies import (
     COVERAGES,
     FLOAT_DTYPES,
@@ -73,7 +74,7 @@ def test_pixels_to_latents_and_back_contains(grid: Grid) -> None:
 
 @given(grids(), st.sampled_from(COVERAGES), st.booleans())
 def test_the_empty_mask_gives_an_empty_plan(grid: Grid, coverage: str, each: bool) -> None:
-    shape = (len(grid), *grid.cell) if each else tuple(grid.cell)
+    shape = (len(grid), 1, *grid.cell) if each else tuple(grid.cell)
     plan = ForkPlan(grid, np.zeros(shape, np.float32), coverage=coverage)
     assert len(plan) == 0
     assert list(plan) == []
@@ -87,7 +88,7 @@ def test_a_plan_forks_the_cells_whose_stencil_has_pixels(
 ) -> None:
     stencils = data.draw(cell_stencils(grid))
     values = array_of(stencils)
-    values = (values[..., 0] if values.ndim == 4 else values).reshape(-1, *grid.cell)
+    values = stack_masks(values, size=grid.cell)
     alive = [bool((values[cell if len(values) > 1 else 0] > 0).any()) for cell in range(len(grid))]
     plan = ForkPlan(grid, stencils, coverage=coverage)
     assert plan.cells == tuple(cell for cell in range(len(grid)) if alive[cell])
@@ -117,9 +118,9 @@ def test_the_plans_sheet_mask_is_the_tiled_masks(data: st.DataObject, grid: Grid
 def tiled(grid: Grid, stencils: Any) -> np.ndarray:
     """The stencils in their cells, at the sheet's full size, float32."""
     values = array_of(stencils)
-    values = values[..., 0] if values.ndim == 4 else values
+    values = stack_masks(values, size=grid.cell)
     values = values.astype(np.float32) / (255.0 if values.dtype == np.uint8 else 1.0)
-    values = np.broadcast_to(values.reshape(-1, *grid.cell), (len(grid), *grid.cell))
+    values = np.broadcast_to(values, (len(grid), *grid.cell))
     sheet = np.zeros(tuple(grid.canvas), np.float32)
     for rect, value in zip(grid.cell_rects, values, strict=True):
         sheet[rect.slices] = value
@@ -219,9 +220,9 @@ def test_filled_stays_filled(mask: Any, level: float) -> None:
 
 @given(masks(FLAT), LEVELS)
 def test_the_bounding_box_is_tight(mask: Any, level: float) -> None:
-    inside = array_of(ops.threshold(mask, level)) > 0
+    inside = stack_masks(array_of(ops.threshold(mask, level))) > 0
     boxes = ops.bounding_box(mask, level=level)
-    boxes, inside = ([boxes], inside[None]) if mask.ndim == 2 else (boxes, inside)
+    boxes = [boxes] if read_mask_axes(mask.shape).masks is None else boxes
     for box, image in zip(boxes, inside, strict=True):
         rows, columns = box.slices
         assert image.sum() == image[rows, columns].sum()
@@ -235,13 +236,12 @@ def test_the_bounding_box_is_tight(mask: Any, level: float) -> None:
 @given(masks(), LEVELS)
 def test_invert_and_threshold_are_their_own_inverse_and_limit(mask: Any, level: float) -> None:
     twice = ops.invert(ops.invert(mask))
-    values = array_of(mask)
-    values = values[..., 0] if values.ndim == 4 else values
+    values, back = stack_masks(array_of(mask)), stack_masks(array_of(twice))
     # 1 - value is exact where the value is a multiple of the dtype's step at 1.
     step = {"float16": 2**-11, "bfloat16": 2**-8, "float32": 2**-24, "float64": 2**-53}.get(
         dtype_name(mask), 0
     )
-    np.testing.assert_allclose(array_of(twice).astype(float), values.astype(float), rtol=0, atol=step)
+    np.testing.assert_allclose(back.astype(float), values.astype(float), rtol=0, atol=step)
     once = ops.threshold(mask, level)
     assert same_bits(ops.threshold(once), once)
 
@@ -295,7 +295,7 @@ def test_pasting_keeps_every_bit_outside(
 ) -> None:
     original = data.draw(images(shape_of(grid.canvas, channels), ["uint8", *FLOAT_DTYPES]))
     patches = data.draw(images((len(grid), *shape_of(grid.cell, channels)), [dtype_name(original)]))
-    mask = data.draw(masks(st.just((len(grid), *grid.cell))))
+    mask = data.draw(masks(st.just((len(grid), 1, *grid.cell))))
     found = canvas.paste(original, patches, grid, mask, together=together, channels=channels)
     spread = tiled(grid, mask)
     for index, sheet in enumerate([found] if together else found):

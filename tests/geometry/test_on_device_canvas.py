@@ -1,4 +1,4 @@
-"""The twin's canvas operations against numpy's indexing."""
+"""Canvas operations on a device against numpy's indexing."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from maskgrid import Grid, Rect
 from maskgrid.errors import InvalidValueError
-from maskgrid.geometry.on_device import canvas as twin
-from maskgrid.geometry.on_device.mask_values import stacked, to_units
+from maskgrid.geometry.mask_axes import stack_masks
+from maskgrid.geometry.on_device import canvas as on_device
+from maskgrid.geometry.on_device.mask_values import to_units
 from strategies import PASTE_DTYPES, array_of, grids, images, masks, same_bits, soft_masks, tensor_of
 
 AXES = st.sampled_from(["plain", "first", "last"])
@@ -48,9 +49,9 @@ def test_tile_and_join_are_written_cell_by_cell(data: st.DataObject, grid: Grid,
     cells = data.draw(images(shape_of(grid.cell, axes, images=len(grid))))
     tensor, array = tensor_of(cells), array_of(cells)
     zero = np.zeros(shape_of(grid.canvas, axes), array.dtype)
-    joined = twin.join(tensor, grid, channels=word(axes))
+    joined = on_device.join(tensor, grid, channels=word(axes))
     np.testing.assert_array_equal(array_of(joined), laid(list(array), grid, axes, zero))
-    tiled = twin.tile(tensor[0], grid, background=1, channels=word(axes))
+    tiled = on_device.tile(tensor[0], grid, background=1, channels=word(axes))
     np.testing.assert_array_equal(array_of(tiled), laid([array[0]] * len(grid), grid, axes, zero + 1))
 
 
@@ -59,9 +60,9 @@ def test_split_and_view_are_cut_out_cell_by_cell(data: st.DataObject, grid: Grid
     sheet = tensor_of(data.draw(images(shape_of(grid.canvas, axes))))
     expected = np.stack([array_of(sheet)[at(rect, axes)] for rect in grid.cell_rects])
     for copy in (None, True):
-        found = twin.split(sheet, grid, channels=word(axes), copy=copy)
+        found = on_device.split(sheet, grid, channels=word(axes), copy=copy)
         np.testing.assert_array_equal(array_of(found), expected)
-    view = twin.cell_view(sheet, grid, channels=word(axes))
+    view = on_device.cell_view(sheet, grid, channels=word(axes))
     assert view.untyped_storage().data_ptr() == sheet.untyped_storage().data_ptr()
     np.testing.assert_array_equal(array_of(view).reshape(expected.shape), expected)
 
@@ -76,7 +77,7 @@ def test_merge_takes_each_cell_from_its_fork(data: st.DataObject, grid: Grid, ax
     for fork, cell in zip(array_of(forks), numbers, strict=True):
         where = at(grid.cell_rect(cell), axes)
         expected[where] = fork[where]
-    merged = twin.merge(forks, grid, cells=numbers, original=original, channels=word(axes))
+    merged = on_device.merge(forks, grid, cells=numbers, original=original, channels=word(axes))
     np.testing.assert_array_equal(array_of(merged), expected)
 
 
@@ -91,9 +92,9 @@ def test_paste_is_numpys_mix_inside_and_the_original_outside(
     places = [Rect(y, x, y + patch[0], x + patch[1]) for y, x in data.draw(st.lists(corners, max_size=3))]
     original = tensor_of(data.draw(images(shape_of((height, width), axes), PASTE_DTYPES)))
     patches = data.draw(images(shape_of(patch, axes, images=len(places)), [str(original.dtype)[6:]]))
-    counts = st.sampled_from([patch, (1, *patch), (len(places), *patch)])
+    counts = st.sampled_from([patch, (1, *patch), (len(places), 1, *patch)])
     mask = data.draw(soft_masks(counts))
-    found = twin.paste(
+    found = on_device.paste(
         original,
         tensor_of(patches),
         places,
@@ -101,7 +102,7 @@ def test_paste_is_numpys_mix_inside_and_the_original_outside(
         together=together,
         channels=word(axes),
     )
-    weights = None if mask is None else to_units(stacked(tensor_of(mask))).numpy()
+    weights = None if mask is None else to_units(stack_masks(tensor_of(mask), size=patch)).numpy()
     sheets = [array_of(original).copy() for _ in places]
     total = array_of(original).copy()
     for index, rect in enumerate(places):
@@ -133,10 +134,10 @@ def test_paste_keeps_every_bit_where_the_mask_is_zero_or_one(
     # Not-a-number and infinity come through unchanged too, in both.
     original = torch.full(shape_of(grid.canvas, axes), torch.nan)
     patches = torch.full(shape_of(grid.cell, axes, images=len(grid)), torch.inf)
-    mask = tensor_of(data.draw(masks(st.just((len(grid), *grid.cell)), ["bool"])))
-    together = twin.paste(original, patches, grid, mask, together=True, channels=word(axes))
+    mask = tensor_of(data.draw(masks(st.just((len(grid), 1, *grid.cell)), ["bool"])))
+    together = on_device.paste(original, patches, grid, mask, together=True, channels=word(axes))
     places = torch.zeros(tuple(grid.canvas), dtype=torch.bool)
-    for rect, one in zip(grid.cell_rects, mask, strict=True):
+    for rect, one in zip(grid.cell_rects, mask[:, 0], strict=True):
         places[rect.slices] = one
     wide = {"plain": places, "first": places[None], "last": places[..., None]}[axes].expand(together.shape)
     assert same_bits(together[~wide], original[~wide])
@@ -146,23 +147,23 @@ def test_paste_keeps_every_bit_where_the_mask_is_zero_or_one(
 def test_views_are_made_where_strides_allow() -> None:
     column = Grid(4, 1, cell=(3, 5), gap=(2, 0))
     sheet = torch.rand(tuple(column.canvas))
-    view = twin.split(sheet, column, copy=False)
+    view = on_device.split(sheet, column, copy=False)
     view[2, 0, 0] = 7.0
     assert float(sheet[10, 0]) == 7.0
     square = Grid(2, 2, cell=(3, 5))
     with pytest.raises(InvalidValueError, match="2 rows and 2 columns"):
-        twin.split(torch.rand(6, 10), square, copy=False)
-    assert twin.split(torch.rand(6, 10), square).is_contiguous()
+        on_device.split(torch.rand(6, 10), square, copy=False)
+    assert on_device.split(torch.rand(6, 10), square).is_contiguous()
 
 
 def test_out_is_written_whatever_its_strides() -> None:
     grid = Grid(2, 2, cell=(3, 5), gap=1)
     sheet = torch.rand(tuple(grid.canvas))
     out = torch.zeros(4, 6, 10)[:, ::2, ::2]
-    assert twin.split(sheet, grid, out=out) is out
-    assert torch.equal(out, twin.split(sheet, grid))
+    assert on_device.split(sheet, grid, out=out) is out
+    assert torch.equal(out, on_device.split(sheet, grid))
     back = torch.zeros(11, 7).T[: grid.canvas.height, : grid.canvas.width]
-    assert twin.join(out, grid, background=sheet, out=back) is back
+    assert on_device.join(out, grid, background=sheet, out=back) is back
     assert torch.equal(back, sheet)
 
 
@@ -172,12 +173,12 @@ def test_everything_is_made_on_the_sheets_device() -> None:
     cells = torch.rand(4, 3, 5)
     mask = torch.rand(3, 5)
     calls = [
-        lambda: twin.tile(cells[0], grid, background=0.5),
-        lambda: twin.join(cells, grid),
-        lambda: twin.split(sheet[0], grid, copy=True),
-        lambda: twin.merge(sheet, grid, cells=[3, 0]),
-        lambda: twin.paste(sheet[0], cells, grid, mask),
-        lambda: twin.paste(sheet[0], cells, grid, together=True),
+        lambda: on_device.tile(cells[0], grid, background=0.5),
+        lambda: on_device.join(cells, grid),
+        lambda: on_device.split(sheet[0], grid, copy=True),
+        lambda: on_device.merge(sheet, grid, cells=[3, 0]),
+        lambda: on_device.paste(sheet[0], cells, grid, mask),
+        lambda: on_device.paste(sheet[0], cells, grid, together=True),
     ]
     for call in calls:
         expected = call()

@@ -1,4 +1,4 @@
-"""The twin's mask operations against scipy and numpy, which share no code with it."""
+"""Mask operations on a device against scipy and numpy, which share no code with them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from maskgrid import Rect
-from maskgrid.geometry.on_device import pixel_masks as twin
+from maskgrid.geometry.mask_axes import read_mask_axes, stack_masks
+from maskgrid.geometry.on_device import pixel_masks as on_device
 from strategies import (
     LENGTHS,
     LEVELS,
@@ -30,9 +31,7 @@ from strategies import (
 
 def inside_of(mask: Any, level: float) -> np.ndarray:
     """(N, H, W) bool by numpy: where the value is at least the level, both as float32."""
-    values = array_of(mask)
-    values = values[..., 0] if values.ndim == 4 else values
-    values = values[None] if values.ndim == 2 else values
+    values = stack_masks(array_of(mask))
     units = values.astype(np.float32) / np.float32(255 if values.dtype == np.uint8 else 1)
     return units >= np.float32(level)
 
@@ -50,25 +49,27 @@ def assert_bools(result: torch.Tensor, expected: np.ndarray, mask: Any) -> None:
     """The result is one where expected, zero elsewhere, in the mask's dtype and shape."""
     one = 255 if result.dtype == torch.uint8 else 1
     assert dtype_name(result) == dtype_name(mask)
-    assert result.shape == mask.shape[:3]
-    np.testing.assert_array_equal(array_of(result), expected.reshape(result.shape) * one)
+    assert result.shape == mask.shape
+    np.testing.assert_array_equal(stack_masks(array_of(result)), expected * one)
 
 
 @given(masks(), LEVELS)
 def test_threshold_is_numpys_comparison(mask: Any, level: float) -> None:
-    assert_bools(twin.threshold(tensor_of(mask), level), inside_of(mask, level), mask)
+    assert_bools(on_device.threshold(tensor_of(mask), level), inside_of(mask, level), mask)
 
 
 @given(masks(), LENGTHS, LEVELS)
 def test_grow_reaches_as_far_as_scipys_distance(mask: Any, radius: float, level: float) -> None:
     squares = np.rint(np.square(distances(inside_of(mask, level))))
-    assert_bools(twin.grow(tensor_of(mask), radius, level=level), squares <= min(radius, 1e6) ** 2, mask)
+    assert_bools(on_device.grow(tensor_of(mask), radius, level=level), squares <= min(radius, 1e6) ** 2, mask)
 
 
 @given(masks(), LENGTHS, LEVELS)
 def test_shrink_eats_as_far_as_scipys_distance(mask: Any, radius: float, level: float) -> None:
     squares = np.rint(np.square(distances(~inside_of(mask, level))))
-    assert_bools(twin.shrink(tensor_of(mask), radius, level=level), squares > min(radius, 1e6) ** 2, mask)
+    assert_bools(
+        on_device.shrink(tensor_of(mask), radius, level=level), squares > min(radius, 1e6) ** 2, mask
+    )
 
 
 @given(masks(dtypes=["bool"]), st.integers(0, 6), st.booleans())
@@ -78,9 +79,9 @@ def test_grow_and_shrink_are_scipys_with_a_disc(mask: np.ndarray, radius: int, l
     inside = inside_of(mask, 0.5)
     if less:
         expected = ndimage.binary_erosion(inside, disc, border_value=1)
-        assert_bools(twin.shrink(tensor_of(mask), radius), expected, mask)
+        assert_bools(on_device.shrink(tensor_of(mask), radius), expected, mask)
     else:
-        assert_bools(twin.grow(tensor_of(mask), radius), ndimage.binary_dilation(inside, disc), mask)
+        assert_bools(on_device.grow(tensor_of(mask), radius), ndimage.binary_dilation(inside, disc), mask)
 
 
 @given(masks(), LENGTHS, LEVELS, st.sampled_from(["inside", "outside", "centred"]))
@@ -90,10 +91,10 @@ def test_feather_is_the_ramp_over_scipys_distance(mask: Any, width: float, level
     with np.errstate(divide="ignore", over="ignore"):
         ramp = {"inside": 0.0, "centred": 0.5, "outside": 1.0}[where] + signed / width
     expected = np.clip(ramp, 0.0, 1.0) if width > 0.0 else inside.astype(np.float64)
-    result = twin.feather(tensor_of(mask), width, where=where, level=level)
+    result = on_device.feather(tensor_of(mask), width, where=where, level=level)
     assert dtype_name(result) == ("float32" if mask.dtype in (np.bool_, torch.bool) else dtype_name(mask))
     scale = 255.0 if result.dtype == torch.uint8 else 1.0
-    found = array_of(result).astype(np.float64) / scale
+    found = stack_masks(array_of(result)).astype(np.float64) / scale
     np.testing.assert_allclose(
         found, expected.reshape(found.shape), atol=RESOLUTION[dtype_name(result)], rtol=0
     )
@@ -103,7 +104,7 @@ def test_feather_is_the_ramp_over_scipys_distance(mask: Any, width: float, level
 def test_fill_holes_is_scipys(mask: Any, level: float) -> None:
     inside = inside_of(mask, level)
     expected = np.array([ndimage.binary_fill_holes(image) if image.size else image for image in inside], bool)
-    assert_bools(twin.fill_holes(tensor_of(mask), level=level), expected.reshape(inside.shape), mask)
+    assert_bools(on_device.fill_holes(tensor_of(mask), level=level), expected.reshape(inside.shape), mask)
 
 
 def test_fill_holes_walks_a_spiral_to_its_end() -> None:
@@ -117,11 +118,11 @@ def test_fill_holes_walks_a_spiral_to_its_end() -> None:
             y, x = y + dy, x + dx
             spiral[y, x] = False
     assert not spiral[y, x]
-    np.testing.assert_array_equal(twin.fill_holes(torch.from_numpy(spiral)).numpy(), spiral)
+    np.testing.assert_array_equal(on_device.fill_holes(torch.from_numpy(spiral)).numpy(), spiral)
     closed = spiral.copy()
     closed[[0, -1]], closed[:, [0, -1]] = True, True
     closed[0, 0] = True
-    np.testing.assert_array_equal(twin.fill_holes(torch.from_numpy(closed)).numpy(), True)
+    np.testing.assert_array_equal(on_device.fill_holes(torch.from_numpy(closed)).numpy(), True)
 
 
 @given(masks(), LEVELS)
@@ -131,67 +132,67 @@ def test_bounding_box_is_the_extent_of_numpys_indices(mask: Any, level: float) -
         rows, columns = np.nonzero(image)
         found = (rows.min(), columns.min(), rows.max() + 1, columns.max() + 1) if len(rows) else (0, 0, 0, 0)
         expected.append(Rect(*(int(edge) for edge in found)))
-    result = twin.bounding_box(tensor_of(mask), level=level)
-    assert result == (expected[0] if mask.ndim == 2 else expected)
+    result = on_device.bounding_box(tensor_of(mask), level=level)
+    assert result == (expected[0] if read_mask_axes(mask.shape).masks is None else expected)
 
 
 @given(masks())
 def test_invert_is_numpys_subtraction(mask: Any) -> None:
-    values = array_of(mask)
-    values = values[..., 0] if values.ndim == 4 else values
+    values = stack_masks(array_of(mask))
     expected = ~values if values.dtype in (np.bool_, np.uint8) else 1 - values
-    result = twin.invert(tensor_of(mask))
+    result = on_device.invert(tensor_of(mask))
     assert dtype_name(result) == dtype_name(mask)
-    np.testing.assert_array_equal(array_of(result), array_of(as_dtype(expected, dtype_name(mask))))
+    found = stack_masks(array_of(result))
+    np.testing.assert_array_equal(found, array_of(as_dtype(expected, dtype_name(mask))))
 
 
 @given(masks(), st.sampled_from(MASK_DTYPES))
 def test_out_holds_the_result_in_its_own_dtype(mask: Any, dtype: str) -> None:
     tensor = tensor_of(mask)
-    out = torch.zeros(tensor.shape[:3], dtype=getattr(torch, dtype))
-    assert twin.grow(tensor, 1.5, out=out) is out
+    out = torch.zeros(tensor.shape, dtype=getattr(torch, dtype))
+    assert on_device.grow(tensor, 1.5, out=out) is out
     one = 255 if dtype == "uint8" else 1
-    assert torch.equal(out == one, twin.grow(tensor, 1.5) > 0)
-    assert twin.feather(tensor.to(torch.float32).clamp(0, 1), 3, out=out) is out
+    assert torch.equal(out == one, on_device.grow(tensor, 1.5) > 0)
+    assert on_device.feather(tensor.to(torch.float32).clamp(0, 1), 3, out=out) is out
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_number_written_like_the_level_is_inside(dtype: str) -> None:
     for percent in range(101):
         mask = as_dtype(np.full((1, 1), percent / 100), dtype)
-        assert bool(twin.threshold(tensor_of(mask), percent / 100).all())
+        assert bool(on_device.threshold(tensor_of(mask), percent / 100).all())
 
 
 def test_no_edge_stays_as_it_is() -> None:
     for value in (0.0, 1.0):
         mask = torch.full((3, 4), value)
         for where in ("inside", "outside", "centred"):
-            assert torch.equal(twin.feather(mask, 1000.0, where=where), mask)
+            assert torch.equal(on_device.feather(mask, 1000.0, where=where), mask)
 
 
 def test_everything_is_made_on_the_masks_device() -> None:
     # With another default device, a tensor made without naming one would not mix with the mask.
     mask = (torch.rand(2, 20, 30) > 0.6).to(torch.float16)
     calls = {
-        "threshold": lambda: twin.threshold(mask),
-        "invert": lambda: twin.invert(mask),
-        "grow": lambda: twin.grow(mask, 2.5),
-        "shrink": lambda: twin.shrink(mask, 2.5),
-        "feather": lambda: twin.feather(mask, 2.5, where="centred"),
-        "fill_holes": lambda: twin.fill_holes(mask),
+        "threshold": lambda: on_device.threshold(mask),
+        "invert": lambda: on_device.invert(mask),
+        "grow": lambda: on_device.grow(mask, 2.5),
+        "shrink": lambda: on_device.shrink(mask, 2.5),
+        "feather": lambda: on_device.feather(mask, 2.5, where="centred"),
+        "fill_holes": lambda: on_device.fill_holes(mask),
     }
     for call in calls.values():
         expected = call()
         with torch.device("meta"):
             assert same_bits(call(), expected)
-    boxes = twin.bounding_box(mask)
+    boxes = on_device.bounding_box(mask)
     with torch.device("meta"):
-        assert twin.bounding_box(mask) == boxes
+        assert on_device.bounding_box(mask) == boxes
 
 
 def test_long_distances_do_not_overflow() -> None:
     mask = torch.zeros(40_000, 2)
     mask[0, 0] = 1.0
-    ramp = twin.feather(mask, 50_000.0, where="outside")
+    ramp = on_device.feather(mask, 50_000.0, where="outside")
     expected = 1.0 + (0.5 - math.hypot(39_999, 1)) / 50_000.0
     assert math.isclose(float(ramp[-1, -1]), expected, abs_tol=1e-6)

@@ -164,10 +164,10 @@ def test_plans_do_not_change() -> None:
     np.testing.assert_array_equal(plan.noise_masks(), before)
     with pytest.raises(ValueError, match="read-only"):
         plan[0].noise_mask[:] = 0
-    with pytest.raises(AttributeError, match="does not change"):
+    with pytest.raises(AttributeError, match="halo"):
         plan.halo = 3
-    with pytest.raises(AttributeError, match="does not change"):
-        del plan._masks
+    with pytest.raises(AttributeError, match="_coverages"):
+        del plan._coverages
 
 
 @pytest.mark.parametrize(
@@ -180,10 +180,10 @@ def test_plans_do_not_change() -> None:
         ({"align": 0}, "align is 0"),
         ({"align": 3}, "nearest that work are 3 and 6"),
         ({"mask": np.ones((7, 8))}, r"shape \(1, 7, 8\)"),
-        ({"mask": np.ones((3, 8, 8))}, "the number of masks is 3; allowed is 1 or the number of cells, 4"),
+        ({"mask": np.ones((3, 8, 8))}, "the number of masks is 3; allowed: 1 or the number of cells, 4"),
         ({"mask": np.full((8, 8), 1.5)}, "1.5"),
         ({"mask": np.full((8, 8), np.nan)}, "NaN"),
-        ({"mask": np.ones((1, 1, 1, 8, 8))}, "expected"),
+        ({"mask": np.ones((1, 1, 1, 8, 8))}, "allowed:"),
     ],
 )
 def test_what_can_not_be_planned_is_refused(options: dict[str, object], message: str) -> None:
@@ -192,9 +192,7 @@ def test_what_can_not_be_planned_is_refused(options: dict[str, object], message:
         ForkPlan(Grid(2, 2, cell=8, stride=4), **arguments)
 
 
-@pytest.mark.parametrize(
-    "mask", [np.ones((8, 8), complex), np.ones((8, 8), object), "mask", None, np.ones((8, 8), int)]
-)
+@pytest.mark.parametrize("mask", [np.ones((8, 8), complex), np.ones((8, 8), object), "mask", None])
 def test_what_is_no_mask_is_refused(mask: object) -> None:
     with pytest.raises(InvalidTypeError, match="the mask"):
         ForkPlan(Grid(2, 2, cell=8), mask)

@@ -36,7 +36,7 @@ def test_the_number_can_be_set() -> None:
 
 @pytest.mark.parametrize("count", [0, -1, 1025, 2**70])
 def test_other_numbers_are_refused(count: int) -> None:
-    with pytest.raises(InvalidValueError, match=f"threads is {count}; allowed is 1 to 1024"):
+    with pytest.raises(InvalidValueError, match=f"threads is {count}; allowed: 1 to 1024"):
         maskgrid.set_num_threads(count)
 
 
@@ -58,8 +58,8 @@ def test_any_number_of_threads_gives_the_same_bits() -> None:
                 masks.feather(mask, 9, where="centred", level=0.99),
                 masks.fill_holes(mask),
                 masks.invert(mask),
-                coverage.cell_masks(stencils, grid)[0],
-                coverage.sheet_mask(stencils, grid, coverage="area"),
+                coverage.cover_cells(stencils, grid)[0],
+                coverage.cover_sheet(stencils, grid, coverage="area"),
             ]
         )
     for others in results[1:]:
@@ -150,7 +150,7 @@ def test_an_odd_environment_is_refused_when_it_matters(text: str) -> None:
         "maskgrid.set_num_threads(2)\nprint(maskgrid.num_threads())"
     )
     assert run(code, MASKGRID_NUM_THREADS=text).splitlines() == [
-        f'MASKGRID_NUM_THREADS is "{text}"; allowed is 1 to 1024',
+        f'MASKGRID_NUM_THREADS is "{text}"; allowed: 1 to 1024',
         "2",
     ]
 
@@ -187,7 +187,7 @@ def test_no_size_starts_more_threads_than_were_asked_for() -> None:
         "before = threads()\n"
         "for dtype in ('bool', 'uint8', 'float64'):\n"
         "    for side in range(32, 900, 61):\n"
-        "        mask = np.eye(side, dtype=dtype)\n"
+        "        mask = np.eye(side).astype(dtype) * (255 if dtype == 'uint8' else 1)\n"
         "        for radius in (0, 2, 40):\n"
         "            masks.grow(mask, radius)\n"
         "            masks.feather(mask, radius, where='centred')\n"
@@ -195,9 +195,9 @@ def test_no_size_starts_more_threads_than_were_asked_for() -> None:
         "            call(mask)\n"
         "        for stride in (1, 5, 8):\n"
         "            grid = maskgrid.Grid(3, 3, cell=side, gap=1, stride=stride)\n"
-        "            found, layout, _ = coverage.cell_masks(mask, grid)\n"
-        "            coverage.sheet_mask(mask, grid)\n"
-        "            coverage.scatter(found, layout, grid, range(9))\n"
+        "            found, distinct, _ = coverage.cover_cells(mask, grid)\n"
+        "            coverage.cover_sheet(mask, grid)\n"
+        "            coverage.lay_noise_masks(found, distinct, grid, range(9))\n"
         "print(threads() - before)\n"
     )
     assert run(code) == "1"
@@ -226,3 +226,108 @@ def test_work_goes_on_in_forked_processes() -> None:
         "print(*[os.waitpid(child, 0)[1] for child in children], grown() == expected)\n"
     )
     assert run(code) == "0 0 0 True"
+
+
+# What a process did before it was forked, and what its children then do: all operations on shapes of all
+# kinds, narrow ones too, of which the work is small and the rows are many.
+SHAPES = """
+import os, signal, sys, time
+import numpy as np
+import maskgrid
+from maskgrid import Grid, masks
+from maskgrid.geometry import canvas
+from maskgrid.geometry import latent_coverage as coverage
+
+maskgrid.set_num_threads(2)
+rng = np.random.default_rng(int(sys.argv[1]))
+
+def shapes(count):
+    yield from [(20000, 1), (1, 20000), (60000, 1), (4000, 8), (3, 30000, 5), (5000, 1, 2, 5), (700, 1, 9, 9)]
+    for _ in range(count):
+        area = int(rng.integers(1, 400_000))
+        width = int(np.exp(rng.uniform(0, np.log(min(area, 60_000)))))
+        height = max(min(area // width, 60_000), 1)
+        yield (height, width) if rng.random() < 0.6 else (int(rng.integers(1, 5)), 1, height, width)
+
+def work(shape):
+    dtype = (np.bool_, np.uint8, np.float32, np.int64)[sum(shape) % 4]
+    mask = (np.indices(shape).sum(0) % 7 == 0).astype(dtype) * dtype(255 if dtype is np.uint8 else 1)
+    for call in (masks.threshold, masks.invert, masks.fill_holes, masks.bounding_box):
+        call(mask)
+    for radius in (1, 10, 700):
+        masks.grow(mask, radius)
+        masks.feather(mask, radius, where="centred")
+    stencil = mask.reshape(-1, *shape[-2:])[:1]
+    rows = 1 if shape[-1] < 30_000 else 2
+    grid = Grid(rows, 3 - rows, cell=shape[-2:], stride=3)
+    found, distinct, _ = coverage.cover_cells(stencil[:, None], grid)
+    coverage.cover_sheet(stencil[:, None], grid)
+    coverage.lay_noise_masks(found, distinct, grid, [0, 1])
+    sheet = canvas.tile(stencil[0], grid)
+    cells = canvas.split(sheet, grid, copy=True)
+    canvas.join(cells, grid)
+    if dtype in (np.uint8, np.float32):
+        canvas.paste(sheet, cells, grid, stencil[:, None])
+
+threads = lambda: len(os.listdir("/proc/self/task"))
+"""
+FORKED = (
+    SHAPES
+    + """
+before = threads()
+for shape in shapes(int(sys.argv[2])):
+    work(shape)
+    assert threads() <= before + 2, shape
+    child = os.fork()
+    if child == 0:
+        work(shape)
+        os._exit(0)
+    deadline = time.monotonic() + 60
+    while (done := os.waitpid(child, os.WNOHANG)) == (0, 0):
+        if time.monotonic() > deadline:
+            os.kill(child, signal.SIGKILL)
+            sys.exit(f"a child hangs: {shape}")
+        time.sleep(0.001)
+    assert done[1] == 0, (shape, done)
+"""
+)
+
+
+@linux
+def test_forked_children_finish_whatever_the_shape() -> None:
+    flags = ["-W", "error", "-W", "ignore::DeprecationWarning"]
+    done = subprocess.run(
+        [sys.executable, *flags, "-c", FORKED, "0", "60"], capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, (done.stdout, done.stderr)
+
+
+LOADED = (
+    SHAPES
+    + """
+import torch
+
+class Masks(torch.utils.data.Dataset):
+    def __init__(self, shapes):
+        self.shapes = shapes
+    def __len__(self):
+        return len(self.shapes)
+    def __getitem__(self, index):
+        work(self.shapes[index])
+        return index
+
+found = list(shapes(int(sys.argv[2])))
+for shape in found[:4]:
+    work(shape)
+loader = torch.utils.data.DataLoader(Masks(found), num_workers=2, batch_size=None, timeout=120)
+assert [int(index) for index in loader] == list(range(len(found)))
+"""
+)
+
+
+@linux
+def test_a_data_loaders_workers_finish_whatever_the_shape() -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", LOADED, "1", "30"], capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, (done.stdout, done.stderr)

@@ -1,8 +1,8 @@
 """What kind of array a caller gave, and where the result goes.
 
 Rust reads and writes host memory: numpy arrays as they are, CPU tensors through a DLPack capsule. A tensor on
-another device never gets there; `on_device` sends it to the torch twin. This module recognises tensors
-without importing torch: where it was not imported there are none.
+another device never gets there: the functions of the folder `on_device` take it. This module recognises
+tensors without importing torch: where it was not imported there are none.
 """
 
 from __future__ import annotations
@@ -19,16 +19,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
-    "axes",
+    "as_source",
+    "as_target",
     "equal",
+    "is_off_host",
     "is_tensor",
     "maximum",
-    "new",
-    "on_device",
-    "readable",
+    "new_array",
     "result_for",
     "shape_of",
-    "writable",
     "zeros_like",
 ]
 
@@ -43,17 +42,17 @@ def is_tensor(array: Array) -> bool:
     return tensor is not None and isinstance(array, tensor)
 
 
-def on_device(array: Array) -> bool:
-    """Whether it is a torch tensor outside of host memory, which is for the twin."""
+def is_off_host(array: Array) -> bool:
+    """Whether it is a torch tensor outside of host memory, which is for the folder `on_device`."""
     return type(array) is not np.ndarray and is_tensor(array) and not array.is_cpu
 
 
-def readable(array: Array) -> Array:
+def as_source(array: Array) -> Array:
     """What native functions read: a capsule for a CPU tensor, anything else as it is."""
     return _capsule(array) if type(array) is not np.ndarray and is_tensor(array) else array
 
 
-def writable(out: Array) -> Array:
+def as_target(out: Array) -> Array:
     """What native functions write, likewise.
 
     Raises:
@@ -62,11 +61,11 @@ def writable(out: Array) -> Array:
     if type(out) is np.ndarray or not is_tensor(out):
         return out
     if not out.is_cpu:
-        raise InvalidBufferError(f"out lies on {out.device}; allowed is host memory, where the input lies")
+        raise InvalidBufferError(f"out lies on {out.device}; allowed: host memory, where the input lies")
     if out.requires_grad:
-        raise InvalidBufferError("out requires grad; allowed is a tensor that does not: out.detach()")
+        raise InvalidBufferError("out requires grad; allowed: a tensor that does not: out.detach()")
     if out.is_neg() or out.is_conj():
-        raise InvalidBufferError("out is a lazily negated view; allowed is plain memory")
+        raise InvalidBufferError("out is a lazily negated view; allowed: plain memory")
     return _capsule(out)
 
 
@@ -90,12 +89,7 @@ def shape_of(array: Array, name: str) -> tuple[int, ...]:
     return tuple(_native.describe(array, name)[0])
 
 
-def axes(array: Array, name: str) -> int:
-    """How many axes any array has; raises as `shape_of` does."""
-    return len(shape_of(array, name))
-
-
-def new(like: Array, shape: Sequence[int], dtype: str) -> Array:
+def new_array(like: Array, shape: Sequence[int], dtype: str) -> Array:
     """An uninitialised array of the kind of `like` in host memory: a tensor for a tensor, else numpy."""
     if type(like) is not np.ndarray and is_tensor(like):
         torch = sys.modules["torch"]
@@ -106,31 +100,38 @@ def new(like: Array, shape: Sequence[int], dtype: str) -> Array:
 def result_for(mask: Array, out: Array, *, soft: bool = False) -> tuple[Array, Array, Array]:
     """What an operation on a mask reads, what it writes, and what it returns.
 
-    The result has the mask's kind, dtype (float32 for bool where it is `soft`) and shape, less the channels;
-    or it is `out`.
+    The result has the mask's kind, shape and dtype (bool for whole numbers that are no bytes, float32 instead
+    of bool where it is `soft`); or it is `out`.
     """
     if type(mask) is np.ndarray:
         if out is None:
-            dtype = mask.dtype if mask.dtype.isnative else mask.dtype.newbyteorder("=")
-            out = np.empty(mask.shape[:3], np.float32 if soft and dtype == np.bool_ else dtype)
+            out = np.empty(mask.shape, _result_dtype(mask.dtype, soft))
             return mask, out, out
-        return mask, writable(out), out
+        return mask, as_target(out), out
     if is_tensor(mask):
         source = _capsule(mask)
         if out is None:
             out = _empty_tensor(mask, soft)
-        return source, writable(out), out
+        return source, as_target(out), out
     if out is None:
         shape, dtype = _native.describe(mask, "the mask")
-        out = np.empty(shape[:3], _numpy_dtype("float32" if soft and dtype == "bool" else dtype))
-    return mask, writable(out), out
+        out = np.empty(shape, _result_dtype(_numpy_dtype(dtype), soft))
+    return mask, as_target(out), out
+
+
+def _result_dtype(dtype: np.dtype[Any], soft: bool) -> np.dtype[Any]:
+    if dtype.kind in "iu" and dtype != np.uint8:
+        dtype = np.dtype(np.bool_)
+    if soft and dtype == np.bool_:
+        return np.dtype(np.float32)
+    return dtype if dtype.isnative else dtype.newbyteorder("=")
 
 
 def _empty_tensor(mask: Array, soft: bool) -> Array:
     torch = sys.modules["torch"]
-    dtype = torch.float32 if soft and mask.dtype == torch.bool else mask.dtype
-    if mask.ndim > 3:
-        return torch.empty(mask.shape[:3], dtype=dtype)
+    dtype = mask.dtype
+    if not dtype.is_floating_point and not dtype.is_complex and dtype != torch.uint8:
+        dtype = torch.float32 if soft else torch.bool
     return torch.empty_like(mask, dtype=dtype, memory_format=torch.contiguous_format)
 
 

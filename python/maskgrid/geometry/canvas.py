@@ -27,7 +27,7 @@ import numpy as np
 
 from maskgrid import _native
 from maskgrid.errors import InvalidBufferError, InvalidTypeError, InvalidValueError
-from maskgrid.geometry.arrays import is_tensor, on_device, readable, shape_of, writable
+from maskgrid.geometry.arrays import as_source, as_target, is_off_host, is_tensor, shape_of
 from maskgrid.geometry.grid import Grid
 
 if TYPE_CHECKING:
@@ -56,11 +56,11 @@ def tile(cell: Any, grid: Grid, *, background: Any = 0, channels: str = "last", 
     Raises:
         MaskGridError: As this module says.
     """
-    if on_device(cell):
-        return _twin().tile(cell, grid, background=background, channels=channels, out=out)
+    if is_off_host(cell):
+        return _on_device().tile(cell, grid, background=background, channels=channels, out=out)
     if out is None:
-        out = _empty(cell, _resized(shape_of(cell, "cell"), "cell", channels, _checked(grid).canvas))
-    _native.tile(readable(cell), grid, readable(background), channels, writable(out))
+        out = _empty(cell, _resize_shape(shape_of(cell, "cell"), "cell", channels, _checked(grid).canvas))
+    _native.tile(as_source(cell), grid, as_source(background), channels, as_target(out))
     return out
 
 
@@ -81,12 +81,12 @@ def join(cells: Any, grid: Grid, *, background: Any = 0, channels: str = "last",
     Raises:
         MaskGridError: As this module says.
     """
-    if on_device(cells):
-        return _twin().join(cells, grid, background=background, channels=channels, out=out)
+    if is_off_host(cells):
+        return _on_device().join(cells, grid, background=background, channels=channels, out=out)
     if out is None:
         shape = shape_of(cells, "cells")
-        out = _empty(cells, _resized(shape, "cells", channels, _checked(grid).canvas, several=True)[1:])
-    _native.join(readable(cells), grid, readable(background), channels, writable(out))
+        out = _empty(cells, _resize_shape(shape, "cells", channels, _checked(grid).canvas, several=True)[1:])
+    _native.join(as_source(cells), grid, as_source(background), channels, as_target(out))
     return out
 
 
@@ -108,15 +108,15 @@ def cell_view(sheet: Any, grid: Grid, *, channels: str = "last") -> Any:
     """
     canvas = _checked(grid).canvas
     if is_tensor(sheet):
-        return _twin().cell_view(sheet, grid, channels=channels)
+        return _on_device().cell_view(sheet, grid, channels=channels)
     sheet = _as_numpy(sheet)
-    if sheet.shape != _resized(sheet.shape, "sheet", channels, canvas):
+    if sheet.shape != _resize_shape(sheet.shape, "sheet", channels, canvas):
         raise InvalidValueError(
-            f"sheet has shape {sheet.shape}; expected height and width of the canvas, "
+            f"sheet has shape {sheet.shape}; allowed: height and width of the canvas, "
             f"{canvas.height} x {canvas.width}"
         )
     axis = _height_axis(sheet.ndim, channels)
-    shape = (grid.rows, grid.columns, *_resized(sheet.shape, "sheet", channels, grid.cell))
+    shape = (grid.rows, grid.columns, *_resize_shape(sheet.shape, "sheet", channels, grid.cell))
     strides = (*_steps(sheet.strides, axis, grid), *sheet.strides)
     margin = grid.margin
     if sheet.flags.c_contiguous and sheet.size:
@@ -151,7 +151,7 @@ def split(
             or `out` is given.
     """
     if copy is False and out is not None:
-        raise InvalidValueError("copy is False and out is given; allowed is one of them")
+        raise InvalidValueError("copy is False and out is given; allowed: one of them")
     if out is None and copy is not True:
         view = _numbered_cells(sheet, grid, channels)
         if view is not None:
@@ -159,14 +159,14 @@ def split(
         if copy is False:
             raise InvalidValueError(
                 f"cells of {grid.rows} rows and {grid.columns} columns can't be one view (N, ...) of this "
-                "sheet; allowed are copy=None and copy=True, or cell_view"
+                "sheet; allowed: copy=None and copy=True, or cell_view"
             )
-    if on_device(sheet):
-        return _twin().split(sheet, grid, channels=channels, copy=copy, out=out)
+    if is_off_host(sheet):
+        return _on_device().split(sheet, grid, channels=channels, copy=copy, out=out)
     if out is None:
-        cell = _resized(shape_of(sheet, "sheet"), "sheet", channels, _checked(grid).cell)
+        cell = _resize_shape(shape_of(sheet, "sheet"), "sheet", channels, _checked(grid).cell)
         out = _empty(sheet, (len(grid), *cell))
-    _native.split(readable(sheet), grid, channels, writable(out))
+    _native.split(as_source(sheet), grid, channels, as_target(out))
     return out
 
 
@@ -196,12 +196,12 @@ def merge(
         MaskGridError: As this module says; InvalidValueError also for a cell that does not exist or is named
             twice.
     """
-    if on_device(forks):
-        return _twin().merge(forks, grid, cells=cells, original=original, channels=channels, out=out)
+    if is_off_host(forks):
+        return _on_device().merge(forks, grid, cells=cells, original=original, channels=channels, out=out)
     if out is None:
         shape = shape_of(forks, "forks")
-        out = _empty(forks, _resized(shape, "forks", channels, _checked(grid).canvas, several=True)[1:])
-    _native.merge(readable(forks), grid, cells, readable(original), channels, writable(out))
+        out = _empty(forks, _resize_shape(shape, "forks", channels, _checked(grid).canvas, several=True)[1:])
+    _native.merge(as_source(forks), grid, cells, as_source(original), channels, as_target(out))
     return out
 
 
@@ -237,18 +237,18 @@ def paste(
     Raises:
         MaskGridError: As this module says; InvalidValueError also for mask values outside [0, 1].
     """
-    if on_device(original):
+    if is_off_host(original):
         options = {"together": together, "channels": channels, "out": out}
-        return _twin().paste(original, patches, where, mask, **options)
+        return _on_device().paste(original, patches, where, mask, **options)
     if out is None:
         shape = shape_of(original, "original")
         out = _empty(original, shape if together else (*shape_of(patches, "patches")[:1], *shape))
-    sources = readable(original), readable(patches)
-    _native.paste(*sources, where, readable(mask), together, channels, writable(out))
+    sources = as_source(original), as_source(patches)
+    _native.paste(*sources, where, as_source(mask), together, channels, as_target(out))
     return out
 
 
-def _twin() -> ModuleType:
+def _on_device() -> ModuleType:
     from maskgrid.geometry.on_device import canvas
 
     return canvas
@@ -256,11 +256,11 @@ def _twin() -> ModuleType:
 
 def _checked(grid: Grid) -> Grid:
     if type(grid) is not Grid:
-        raise InvalidTypeError(f"grid is a {type(grid).__name__}; allowed is a Grid")
+        raise InvalidTypeError(f"grid is a {type(grid).__name__}; allowed: a Grid")
     return grid
 
 
-def _resized(
+def _resize_shape(
     shape: tuple[int, ...], name: str, channels: str, size: Size, *, several: bool = False
 ) -> tuple[int, ...]:
     """The shape of the same images in another size."""
@@ -273,7 +273,7 @@ def _resized(
         return (*front, size.height, size.width, image[2])
     axes = ("N, " if several else "") + "{}"
     colours = axes.format("C, H, W" if channels == "first" else "H, W, C")
-    raise InvalidValueError(f"{name} has shape {shape}; expected ({axes.format('H, W')}) or ({colours})")
+    raise InvalidValueError(f"{name} has shape {shape}; allowed: ({axes.format('H, W')}) or ({colours})")
 
 
 def _empty(like: Any, shape: tuple[int, ...]) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -49,6 +49,7 @@ class Fork:
     noise_mask: Any
 
 
+@dataclass(frozen=True, init=False, repr=False, eq=False)
 class ForkPlan(Sequence[Fork]):
     """The forks of a sheet: one for each cell whose stencil lets something change.
 
@@ -59,9 +60,8 @@ class ForkPlan(Sequence[Fork]):
 
     Args:
         grid: Where the cells lie.
-        mask: The stencil, as large as one cell: (H, W) for all cells, or one per cell as (N, H, W) or (N, H,
-            W, C), of which channel 0 counts. bool, uint8 (255 is 1), float16, bfloat16, float32 or float64 in
-            [0, 1]; numpy, torch on any device, or any DLPack producer.
+        mask: The stencil, as large as one cell: one for all cells, or one per cell, shaped and typed as
+            `maskgrid.masks` takes it; numpy, torch on any device, or any DLPack producer.
         coverage: How pixels become a latent cell: "center" (as ComfyUI: bilinear without antialias),
             "nearest" (as diffusers), "area", "max" or "min" of the block. "center" and "nearest" lose thin
             lines.
@@ -75,11 +75,9 @@ class ForkPlan(Sequence[Fork]):
         InvalidTypeError: An object or a dtype that is no mask.
     """
 
-    __slots__ = ("_coverage", "_layout", "_masks", "_plan", "_sheet")
-
     _plan: _native.Plan
-    _layout: _native.Layout
-    _masks: Any
+    _distinct: _native.DistinctCoverages
+    _coverages: Any
     _sheet: Any
     _coverage: str
 
@@ -93,26 +91,34 @@ class ForkPlan(Sequence[Fork]):
         align: int = 1,
         cells: Sequence[int] | None = None,
     ) -> None:
-        masks, layout, occupied = latent.cell_masks(mask, grid, coverage=coverage)
-        wanted = range(len(grid)) if cells is None else cells
-        if len(occupied) == 1:
-            chosen = wanted if occupied[0] else ()
-        else:
-            # A cell that does not exist stays in the list, so that the plan names it.
-            chosen = [cell for cell in wanted if not 0 <= cell < len(grid) or occupied[cell]]
-        plan = _native.Plan(grid, chosen, halo=halo, align=align)
+        coverages, distinct, occupied = latent.cover_cells(mask, grid, coverage=coverage)
+        plan = _native.Plan(grid, range(len(grid)) if cells is None else cells, halo=halo, align=align)
+        if not all(occupied):
+            chosen = [cell for cell in plan.cells if len(occupied) > 1 and occupied[cell]]
+            plan = _native.Plan(grid, chosen, halo=halo, align=align)
         # The minimum over a block that cells share can't be had from the cells' own minima.
-        whole = coverage == "min" and layout.shared and cells is None
-        sheet = latent.sheet_mask(mask, grid, coverage=coverage) if whole else None
-        self._fill(plan, layout, masks, sheet, coverage)
+        whole = coverage == "min" and distinct.shared and cells is None
+        sheet = latent.cover_sheet(mask, grid, coverage=coverage) if whole else None
+        self._fill(plan, distinct, coverages, sheet, coverage)
 
     def _fill(
-        self, plan: _native.Plan, layout: _native.Layout, masks: Any, sheet: Any, coverage: str
+        self,
+        plan: _native.Plan,
+        distinct: _native.DistinctCoverages,
+        coverages: Any,
+        sheet: Any,
+        coverage: str,
     ) -> None:
-        for array in (masks, sheet):
+        for array in (coverages, sheet):
             if isinstance(array, np.ndarray):
                 array.flags.writeable = False
-        fields = {"_plan": plan, "_layout": layout, "_masks": masks, "_sheet": sheet, "_coverage": coverage}
+        fields = {
+            "_plan": plan,
+            "_distinct": distinct,
+            "_coverages": coverages,
+            "_sheet": sheet,
+            "_coverage": coverage,
+        }
         for name, value in fields.items():
             object.__setattr__(self, name, value)
 
@@ -164,8 +170,8 @@ class ForkPlan(Sequence[Fork]):
     @property
     def lost(self) -> tuple[int, ...]:
         """Forks whose stencil has pixels but whose noise mask is all 0: the coverage lost them."""
-        alive = [bool((mask > 0).any()) for mask in self._masks]
-        return tuple(i for i, cell in enumerate(self._plan.cells) if not alive[self._layout.index(cell)])
+        alive = [bool((mask > 0).any()) for mask in self._coverages]
+        return tuple(i for i, cell in enumerate(self._plan.cells) if not alive[self._distinct.index(cell)])
 
     def _rects(self, rect: Callable[[int], Rect]) -> NDArray[np.int64]:
         return np.array([tuple(rect(i)) for i in range(len(self))], np.int64).reshape(-1, 4)
@@ -196,7 +202,7 @@ class ForkPlan(Sequence[Fork]):
             place=place,
             write=self._plan.write(number),
             window=self._plan.window(number),
-            noise_mask=self._masks[self._layout.index(cell)][: place.height, : place.width],
+            noise_mask=self._coverages[self._distinct.index(cell)][: place.height, : place.width],
         )
 
     def batches(self, size: int) -> Iterator[range]:
@@ -206,7 +212,7 @@ class ForkPlan(Sequence[Fork]):
             InvalidValueError: `size` below 1.
         """
         if operator.index(size) < 1:
-            raise InvalidValueError(f"size is {size}; allowed is 1 or more forks")
+            raise InvalidValueError(f"size is {size}; allowed: 1 or more forks")
         return (range(start, min(start + size, len(self))) for start in range(0, len(self), size))
 
     def noise_masks(self, start: int = 0, stop: int | None = None, *, out: Any = None) -> Any:
@@ -228,13 +234,15 @@ class ForkPlan(Sequence[Fork]):
         """
         stop = len(self) if stop is None else stop
         if not 0 <= start <= stop <= len(self):
-            raise InvalidValueError(f"forks {start} to {stop} do not exist; allowed is 0 to {len(self)}")
-        return latent.scatter(self._masks, self._layout, self.grid, self._plan.cells[start:stop], out=out)
+            raise InvalidValueError(f"forks {start} to {stop} do not exist; allowed: 0 to {len(self)}")
+        return latent.lay_noise_masks(
+            self._coverages, self._distinct, self.grid, self._plan.cells[start:stop], out=out
+        )
 
     def window_masks(self, start: int = 0, stop: int | None = None) -> Any:
         """(n, 1, *window_size) float32: the noise masks of forks `start` to `stop` - 1 in their windows."""
         forks = self[start:stop]
-        result = arrays.zeros_like(self._masks, (len(forks), 1, *self.window_size))
+        result = arrays.zeros_like(self._coverages, (len(forks), 1, *self.window_size))
         for i, fork in enumerate(forks):
             top, left = fork.place.top - fork.window.top, fork.place.left - fork.window.left
             result[i, 0, top : top + fork.place.height, left : left + fork.place.width] = fork.noise_mask
@@ -248,7 +256,7 @@ class ForkPlan(Sequence[Fork]):
         """
         if self._sheet is not None:
             return self._sheet[None, None]
-        result = arrays.zeros_like(self._masks, (1, 1, *self.grid.latent_size))
+        result = arrays.zeros_like(self._coverages, (1, 1, *self.grid.latent_size))
         for fork in self:
             place = result[0, 0][fork.place.slices]
             place[...] = (
@@ -260,19 +268,13 @@ class ForkPlan(Sequence[Fork]):
         if not isinstance(other, ForkPlan):
             return NotImplemented
         same = self._plan == other._plan and self._coverage == other._coverage
-        return same and arrays.equal(self._masks, other._masks)
+        return same and arrays.equal(self._coverages, other._coverages)
 
     def __hash__(self) -> int:
         return hash((self._plan, self._coverage))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (self._plan, self._layout, self._masks, self._sheet, self._coverage)
-
-    def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise AttributeError(f"a ForkPlan does not change once made; {name!r} can't be set")
-
-    def __delattr__(self, name: str) -> NoReturn:
-        raise AttributeError(f"a ForkPlan does not change once made; {name!r} can't be deleted")
+        return _restore, (self._plan, self._distinct, self._coverages, self._sheet, self._coverage)
 
     def __repr__(self) -> str:
         grid, size = self.grid, self.window_size
@@ -283,8 +285,10 @@ class ForkPlan(Sequence[Fork]):
         )
 
 
-def _restore(plan: _native.Plan, layout: _native.Layout, masks: Any, sheet: Any, coverage: str) -> ForkPlan:
+def _restore(
+    plan: _native.Plan, distinct: _native.DistinctCoverages, coverages: Any, sheet: Any, coverage: str
+) -> ForkPlan:
     """A pickled plan."""
     restored = ForkPlan.__new__(ForkPlan)
-    restored._fill(plan, layout, masks, sheet, coverage)
+    restored._fill(plan, distinct, coverages, sheet, coverage)
     return restored

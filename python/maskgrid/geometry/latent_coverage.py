@@ -1,4 +1,4 @@
-"""Latent coverage: how pixel masks become latent masks. `ForkPlan` stands on this.
+"""Latent coverage: pixel masks made smaller, to latent size, and the noise masks of forks made of them.
 
 Masks are given as in `maskgrid.masks` and raise the same errors. Latent cell (i, j) takes from its block of
 stride x stride pixels "center" (the mean of the central 2 x 2), "nearest" (the first), "area" (the mean),
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from maskgrid import _native
 from maskgrid.geometry import arrays
+from maskgrid.geometry.mask_axes import read_mask_axes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,13 +19,13 @@ if TYPE_CHECKING:
 
     from maskgrid.geometry.grid import Grid
 
-__all__ = ["cell_masks", "scatter", "sheet_mask"]
+__all__ = ["cover_cells", "cover_sheet", "lay_noise_masks"]
 
 
-def cell_masks(
+def cover_cells(
     mask: Any, grid: Grid, *, coverage: str = "center", out: Any = None
-) -> tuple[Any, _native.Layout, list[bool]]:
-    """The distinct latent masks of single cells, each as it looks when the rest of the sheet is zero.
+) -> tuple[Any, _native.DistinctCoverages, list[bool]]:
+    """The distinct latent coverages of single cells, each as it looks when the rest of the sheet is zero.
 
     Args:
         mask: The stencil: one mask for all cells or one per cell, each of the cell's size.
@@ -41,23 +42,24 @@ def cell_masks(
         InvalidTypeError: As for `maskgrid.masks`.
         InvalidBufferError: Likewise.
     """
-    shape = arrays.shape_of(mask, "the mask")
-    # What is no mask is refused further on, with its shape.
-    layout = _native.Layout(grid, shape[0] if len(shape) in (3, 4) else 1)
-    if arrays.on_device(mask):
-        masks, occupied = _twin().cell_masks(mask, grid, coverage=coverage, out=out)
-        return masks, layout, occupied
+    axes = read_mask_axes(arrays.shape_of(mask, "the mask"), size=grid.cell)
+    distinct = _native.DistinctCoverages(grid, axes.count)
+    if arrays.is_off_host(mask):
+        masks, occupied = _on_device().cover_cells(mask, grid, coverage=coverage, out=out)
+        return masks, distinct, occupied
     if out is None:
-        out = arrays.new(mask, (layout.count, layout.height, layout.width), "float32")
-    return out, layout, _native.cell_masks(grid, arrays.readable(mask), coverage, arrays.writable(out))
+        out = arrays.new_array(mask, (distinct.count, distinct.height, distinct.width), "float32")
+    return out, distinct, _native.cover_cells(grid, arrays.as_source(mask), coverage, arrays.as_target(out))
 
 
-def scatter(masks: Any, layout: _native.Layout, grid: Grid, cells: Sequence[int], *, out: Any = None) -> Any:
-    """Dense latent masks: zeros, and for each of these cells its mask at its place.
+def lay_noise_masks(
+    masks: Any, distinct: _native.DistinctCoverages, grid: Grid, cells: Sequence[int], *, out: Any = None
+) -> Any:
+    """The noise masks of cells: zeros, and each cell's latent coverage at its place.
 
     Args:
-        masks: What `cell_masks` returned.
-        layout: Which of them each cell has.
+        masks: What `cover_cells` returned.
+        distinct: Which of them each cell has.
         grid: Where the cells lie.
         cells: Numbers of n cells.
         out: Where to write the result, of any mask dtype; default a new array of the masks' kind.
@@ -70,16 +72,16 @@ def scatter(masks: Any, layout: _native.Layout, grid: Grid, cells: Sequence[int]
         InvalidTypeError: An `out` of a dtype that no mask has.
         InvalidBufferError: An `out` that is read-only, on another device, or overlaps the masks.
     """
-    if arrays.on_device(masks):
-        return _twin().scatter(masks, layout, grid, cells, out=out)
+    if arrays.is_off_host(masks):
+        return _on_device().lay_noise_masks(masks, distinct, grid, cells, out=out)
     if out is None:
-        out = arrays.new(masks, (len(cells), 1, *grid.latent_size), "float32")
-    _native.scatter(layout, arrays.readable(masks), cells, arrays.writable(out))
+        out = arrays.new_array(masks, (len(cells), 1, *grid.latent_size), "float32")
+    _native.lay_noise_masks(distinct, arrays.as_source(masks), cells, arrays.as_target(out))
     return out
 
 
-def sheet_mask(mask: Any, grid: Grid, *, coverage: str = "center", out: Any = None) -> Any:
-    """The latent mask of the sheet whose cells all hold their mask; blocks that cells share are read as one.
+def cover_sheet(mask: Any, grid: Grid, *, coverage: str = "center", out: Any = None) -> Any:
+    """The latent coverage of the sheet with a mask in every cell; blocks that cells share are read as one.
 
     Args:
         mask: The stencil: one mask for all cells or one per cell, each of the cell's size.
@@ -95,15 +97,15 @@ def sheet_mask(mask: Any, grid: Grid, *, coverage: str = "center", out: Any = No
         InvalidTypeError: As for `maskgrid.masks`.
         InvalidBufferError: Likewise.
     """
-    if arrays.on_device(mask):
-        return _twin().sheet_mask(mask, grid, coverage=coverage, out=out)
+    if arrays.is_off_host(mask):
+        return _on_device().cover_sheet(mask, grid, coverage=coverage, out=out)
     if out is None:
-        out = arrays.new(mask, tuple(grid.latent_size), "float32")
-    _native.sheet_mask(grid, arrays.readable(mask), coverage, arrays.writable(out))
+        out = arrays.new_array(mask, tuple(grid.latent_size), "float32")
+    _native.cover_sheet(grid, arrays.as_source(mask), coverage, arrays.as_target(out))
     return out
 
 
-def _twin() -> ModuleType:
+def _on_device() -> ModuleType:
     from maskgrid.geometry.on_device import latent_coverage
 
     return latent_coverage

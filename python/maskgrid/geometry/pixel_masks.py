@@ -1,13 +1,23 @@
 """Operations on pixel masks.
 
-A mask is (H, W), (N, H, W) or (N, H, W, C), of which channel 0 counts; bool, uint8 (255 is 1), float16,
-bfloat16, float32 or float64 in [0, 1]; any strides, read-only or not; numpy, torch on any device, or any
-object with the buffer protocol or DLPack (`__dlpack__`, or a capsule itself). Where there are N masks each is
-worked on by itself.
+A mask is (H, W), (N, H, W) or (N, 1, H, W), or a picture (H, W, C) or (N, H, W, C) with C of 1, 3 or 4, of
+which channel 0 counts; `maskgrid.geometry.mask_axes` has the rule for shapes that could be read in two
+ways. Where there are N masks each is worked on by itself. Any strides, read-only or not; numpy, torch on
+any device, or any object with the buffer protocol or DLPack (`__dlpack__`, or a capsule itself).
 
-A result has the mask's dtype and the shape (H, W) or (N, H, W). It is a tensor on the same device for a
-tensor, else a numpy array; or it is `out`, which may have any of the dtypes and any strides, and may be
-pinned, but must be host memory apart from the mask (for a tensor on a device: a tensor on that device).
+Its numbers are
+
+- bool;
+- uint8, where 255 is 1. If the largest of all is 1 the mask is refused: it is most likely one of 0 and 1,
+  of which 1 would be 1/255. Multiply it by 255, or give it as bool. Masks of all 0 are fine;
+- float16, bfloat16, float32 or float64 in [0, 1];
+- other whole numbers, signed or wider than a byte: either 0 and 1, or 0 and 255, nothing else. They are
+  read as bool, and results are those of a bool mask.
+
+A result has the mask's shape and dtype (bool for the other whole numbers; for a picture every channel holds
+the result). It is a tensor on the same device for a tensor, else a numpy array; or it is `out`, which has
+the mask's shape, may have any of the dtypes but the other whole numbers and any strides, and may be pinned,
+but must be host memory apart from the mask (for a tensor on a device: a tensor on that device).
 
 A pixel is *inside* where its value, read as float32, is at least `level`, rounded to float32. Distances are
 Euclidean, between pixel centres, in pixels. What lies beyond the border is unknown: it neither grows in nor
@@ -28,7 +38,8 @@ from typing import TYPE_CHECKING, Any
 
 from maskgrid import _native
 from maskgrid.geometry import latent_coverage as latent
-from maskgrid.geometry.arrays import axes, on_device, readable, result_for
+from maskgrid.geometry.arrays import as_source, is_off_host, result_for, shape_of
+from maskgrid.geometry.mask_axes import read_mask_axes
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -42,18 +53,18 @@ def threshold(mask: Any, level: float = 0.5, *, out: Any = None) -> Any:
     """One where the value is at least `level`, zero elsewhere.
 
     Args:
-        mask: (H, W), (N, H, W) or (N, H, W, C).
+        mask: As this module says.
         level: What counts as inside, 0 to 1.
         out: Where to write the result; default a new array.
 
     Returns:
-        (H, W) or (N, H, W) of the mask's dtype, or `out`.
+        As the mask: its shape and dtype, or `out`.
 
     Raises:
         MaskGridError: As this module says.
     """
-    if on_device(mask):
-        return _twin().threshold(mask, level, out=out)
+    if is_off_host(mask):
+        return _on_device().threshold(mask, level, out=out)
     source, target, result = result_for(mask, out)
     _native.threshold(source, target, level)
     return result
@@ -63,17 +74,17 @@ def invert(mask: Any, *, out: Any = None) -> Any:
     """1 - value; 255 - value for uint8; not for bool.
 
     Args:
-        mask: (H, W), (N, H, W) or (N, H, W, C).
+        mask: As this module says.
         out: Where to write the result; default a new array.
 
     Returns:
-        (H, W) or (N, H, W) of the mask's dtype, or `out`.
+        As the mask: its shape and dtype, or `out`.
 
     Raises:
         MaskGridError: As this module says.
     """
-    if on_device(mask):
-        return _twin().invert(mask, out=out)
+    if is_off_host(mask):
+        return _on_device().invert(mask, out=out)
     source, target, result = result_for(mask, out)
     _native.invert(source, target)
     return result
@@ -85,20 +96,20 @@ def grow(mask: Any, radius: float, *, level: float = 0.5, out: Any = None) -> An
     Pixel p becomes inside where |p - q| <= radius for some inside pixel q.
 
     Args:
-        mask: (H, W), (N, H, W) or (N, H, W, C).
+        mask: As this module says.
         radius: In pixels, 0 or more, fractions allowed; 0 is `threshold`, 1 takes the four neighbours, 1.5
             the eight.
         level: What counts as inside, 0 to 1.
         out: Where to write the result; default a new array.
 
     Returns:
-        (H, W) or (N, H, W) of the mask's dtype, 0 and 1 (255 for uint8), or `out`.
+        As the mask: its shape and dtype, 0 and 1 (255 for uint8), or `out`.
 
     Raises:
         MaskGridError: As this module says.
     """
-    if on_device(mask):
-        return _twin().grow(mask, radius, level=level, out=out)
+    if is_off_host(mask):
+        return _on_device().grow(mask, radius, level=level, out=out)
     source, target, result = result_for(mask, out)
     _native.grow(source, target, radius, level)
     return result
@@ -110,19 +121,19 @@ def shrink(mask: Any, radius: float, *, level: float = 0.5, out: Any = None) -> 
     Pixel p stays inside unless |p - q| <= radius for some pixel q outside.
 
     Args:
-        mask: (H, W), (N, H, W) or (N, H, W, C).
+        mask: As this module says.
         radius: In pixels, 0 or more, fractions allowed; 0 is `threshold`.
         level: What counts as inside, 0 to 1.
         out: Where to write the result; default a new array.
 
     Returns:
-        (H, W) or (N, H, W) of the mask's dtype, 0 and 1 (255 for uint8), or `out`.
+        As the mask: its shape and dtype, 0 and 1 (255 for uint8), or `out`.
 
     Raises:
         MaskGridError: As this module says.
     """
-    if on_device(mask):
-        return _twin().shrink(mask, radius, level=level, out=out)
+    if is_off_host(mask):
+        return _on_device().shrink(mask, radius, level=level, out=out)
     source, target, result = result_for(mask, out)
     _native.shrink(source, target, radius, level)
     return result
@@ -141,20 +152,20 @@ def feather(mask: Any, width: float, *, where: str = "inside", level: float = 0.
     A mask without an edge stays all 1 or all 0.
 
     Args:
-        mask: (H, W), (N, H, W) or (N, H, W, C).
+        mask: As this module says.
         width: Of the ramp in pixels, 0 or more; 0 is `threshold`.
         where: "inside", "outside" or "centred".
         level: What counts as inside, 0 to 1.
         out: Where to write the result; default a new array.
 
     Returns:
-        (H, W) or (N, H, W) of the mask's dtype (float32 for bool), or `out`.
+        As the mask: its shape and dtype (float32 for bool), or `out`.
 
     Raises:
         MaskGridError: As this module says; InvalidValueError also for another word for `where`.
     """
-    if on_device(mask):
-        return _twin().feather(mask, width, where=where, level=level, out=out)
+    if is_off_host(mask):
+        return _on_device().feather(mask, width, where=where, level=level, out=out)
     source, target, result = result_for(mask, out, soft=True)
     _native.feather(source, target, width, where, level)
     return result
@@ -164,18 +175,18 @@ def fill_holes(mask: Any, *, level: float = 0.5, out: Any = None) -> Any:
     """What is outside and has no way to the border, over pixels that share an edge, becomes inside.
 
     Args:
-        mask: (H, W), (N, H, W) or (N, H, W, C).
+        mask: As this module says.
         level: What counts as inside, 0 to 1.
         out: Where to write the result; default a new array.
 
     Returns:
-        (H, W) or (N, H, W) of the mask's dtype, 0 and 1 (255 for uint8), or `out`.
+        As the mask: its shape and dtype, 0 and 1 (255 for uint8), or `out`.
 
     Raises:
         MaskGridError: As this module says.
     """
-    if on_device(mask):
-        return _twin().fill_holes(mask, level=level, out=out)
+    if is_off_host(mask):
+        return _on_device().fill_holes(mask, level=level, out=out)
     source, target, result = result_for(mask, out)
     _native.fill_holes(source, target, level)
     return result
@@ -185,21 +196,22 @@ def bounding_box(mask: Any, *, level: float = 0.5) -> Rect | list[Rect]:
     """The smallest rectangle around all inside pixels; the empty one at (0, 0) where there are none.
 
     Args:
-        mask: (H, W), (N, H, W) or (N, H, W, C).
+        mask: As this module says.
         level: What counts as inside, 0 to 1.
 
     Returns:
-        A rectangle in pixels for (H, W); otherwise a list of N.
+        A rectangle in pixels for (H, W) and (H, W, C); otherwise a list of N.
 
     Raises:
         MaskGridError: As this module says.
     """
-    if on_device(mask):
-        boxes: Rect | list[Rect] = _twin().bounding_box(mask, level=level)
+    if is_off_host(mask):
+        boxes: Rect | list[Rect] = _on_device().bounding_box(mask, level=level)
         return boxes
-    single = axes(mask, "the mask") == 2
-    rects = _native.bounding_boxes(readable(mask), level)
-    return rects[0] if single else rects
+    # Before a capsule is used up.
+    shape = shape_of(mask, "the mask")
+    rects = _native.bounding_boxes(as_source(mask), level)
+    return rects[0] if len(shape) == 2 or read_mask_axes(shape).masks is None else rects
 
 
 def to_latent(mask: Any, grid: Grid, *, coverage: str = "center", out: Any = None) -> Any:
@@ -210,8 +222,7 @@ def to_latent(mask: Any, grid: Grid, *, coverage: str = "center", out: Any = Non
     there is one per cell.
 
     Args:
-        mask: The stencil, as large as a cell: (H, W) for all cells, or one per cell as (N, H, W) or (N, H, W,
-            C).
+        mask: The stencil, as large as a cell: one for all cells, or one per cell.
         grid: Where the cells lie.
         coverage: What a latent cell takes from its block of stride x stride pixels: "center" the mean of the
             central 2 x 2 (bilinear without antialias, as ComfyUI), "nearest" the first (as diffusers), "area"
@@ -226,10 +237,10 @@ def to_latent(mask: Any, grid: Grid, *, coverage: str = "center", out: Any = Non
         MaskGridError: As this module says; InvalidValueError also for another size or count of masks and an
             unknown coverage.
     """
-    return latent.cell_masks(mask, grid, coverage=coverage, out=out)[0]
+    return latent.cover_cells(mask, grid, coverage=coverage, out=out)[0]
 
 
-def _twin() -> ModuleType:
+def _on_device() -> ModuleType:
     from maskgrid.geometry.on_device import pixel_masks
 
     return pixel_masks

@@ -46,7 +46,7 @@ fn cells(criterion: &mut Criterion) {
         let (height, width) = (grid.cell().height as usize, grid.cell().width as usize);
         let shape = [1, 1, SIDE, SIDE, 3];
         let one = [1, 1, height, width, 3];
-        let all = [grid.cells() as usize, 1, height, width, 3];
+        let all = [grid.cell_count() as usize, 1, height, width, 3];
         on_threads(&mut group, &format!("tile {cell}"), || {
             canvas::tile(dense(&sheet, one), &grid, Background::Fill(0), &mut out).expect("the shapes fit");
         });

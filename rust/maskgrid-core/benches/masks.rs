@@ -1,12 +1,12 @@
-//! How fast are mask operations and latent masks, and how does that grow with size, radius and type?
+//! How fast are mask operations and latent coverages, and how does that grow with size, radius and type?
 //!
-//! All but `scatter` run on one thread, so that they compare with other libraries on one thread.
+//! All but `lay_noise_masks` run on one thread, so that they compare with other libraries on one thread.
 #![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use half::f16;
-use maskgrid_core::coverage::{self, Coverage, Layout};
-use maskgrid_core::mask::{self, Placement};
+use maskgrid_core::latent_coverage::{self, Coverage, DistinctCoverages};
+use maskgrid_core::pixel_mask::{self, Placement};
 use maskgrid_core::{Element, Grid, Size, View};
 use rayon::prelude::*;
 
@@ -33,16 +33,16 @@ fn operations<T: Element>(criterion: &mut Criterion, kind: &str) {
             group.bench_function(name, |bencher| on_threads(1, || bencher.iter(|| work(&mut out))));
         };
         bench("copy", &mut |out| out.copy_from_slice(&pixels));
-        bench("threshold", &mut |out| mask::threshold(view, 0.5, out).expect("it is valid"));
-        bench("invert", &mut |out| mask::invert(view, out).expect("it is valid"));
-        bench("bounding box", &mut |_| drop(mask::bounding_boxes(view, 0.5).expect("it is valid")));
-        bench("fill holes", &mut |out| mask::fill_holes(view, 0.5, out).expect("it is valid"));
+        bench("threshold", &mut |out| pixel_mask::threshold(view, 0.5, out).expect("it is valid"));
+        bench("invert", &mut |out| pixel_mask::invert(view, out).expect("it is valid"));
+        bench("bounding box", &mut |_| drop(pixel_mask::bounding_boxes(view, 0.5).expect("it is valid")));
+        bench("fill holes", &mut |out| pixel_mask::fill_holes(view, 0.5, out).expect("it is valid"));
         for radius in [2.0, 8.0, 32.0, 128.0, 1000.0] {
-            bench(&format!("grow {radius}"), &mut |out| mask::grow(view, radius, 0.5, out).expect("it is valid"));
+            bench(&format!("grow {radius}"), &mut |out| pixel_mask::grow(view, radius, 0.5, out).expect("it is valid"));
         }
         for width in [2.0, 8.0, 32.0, 128.0, 1000.0] {
             let placement = Placement::Centred;
-            let work = &mut |out: &mut [T]| mask::feather(view, width, placement, 0.5, out).expect("it is valid");
+            let work = &mut |out: &mut [T]| pixel_mask::feather(view, width, placement, 0.5, out).expect("it is valid");
             bench(&format!("feather {width}"), work);
         }
     }
@@ -56,43 +56,43 @@ fn floats(criterion: &mut Criterion) {
     operations::<f32>(criterion, "f32");
 }
 
-/// The latent mask of one cell of 256 px, of all coverages and of some types; the masks of 256 cells on two threads.
+/// The latent coverage of one cell of 256 px, of all coverages and of some types; the masks of 256 cells on two threads.
 fn cells(criterion: &mut Criterion) {
     let grid = Grid::builder(16, 16).stride(8).from_cell(Size::new(256, 256)).expect("it fits");
-    let mut group = criterion.benchmark_group("latent masks of cells of 256 px");
+    let mut group = criterion.benchmark_group("latent coverages of cells of 256 px");
     let mut out = vec![0.0; 256 * 32 * 32];
     let kinds = [Coverage::Center, Coverage::Nearest, Coverage::Area, Coverage::Max, Coverage::Min];
     let pixels = discs::<f32>(256);
     let view = View::dense(&pixels, [1, 256, 256]).expect("it is dense");
     for kind in kinds {
-        let work = |out: &mut [f32]| coverage::cell_masks(&grid, view, kind, out).expect("it is valid");
+        let work = |out: &mut [f32]| latent_coverage::cover_cells(&grid, view, kind, out).expect("it is valid");
         group.bench_function(format!("f32 {kind:?}"), |bencher| bencher.iter(|| work(&mut out[..1024])));
     }
     let (bytes, halves) = (discs::<u8>(256), discs::<f16>(256));
     let view = View::dense(&bytes, [1, 256, 256]).expect("it is dense");
-    let work = |out: &mut [f32]| coverage::cell_masks(&grid, view, Coverage::Center, out).expect("it is valid");
+    let work = |out: &mut [f32]| latent_coverage::cover_cells(&grid, view, Coverage::Center, out).expect("it is valid");
     group.bench_function("u8 Center", |bencher| bencher.iter(|| work(&mut out[..1024])));
     let view = View::dense(&halves, [1, 256, 256]).expect("it is dense");
-    let work = |out: &mut [f32]| coverage::cell_masks(&grid, view, Coverage::Center, out).expect("it is valid");
+    let work = |out: &mut [f32]| latent_coverage::cover_cells(&grid, view, Coverage::Center, out).expect("it is valid");
     group.bench_function("f16 Center", |bencher| bencher.iter(|| work(&mut out[..1024])));
     let all = pixels.repeat(256);
     let view = View::dense(&all, [256, 256, 256]).expect("it is dense");
     group.throughput(Throughput::Bytes(size_of_val(&all[..]) as u64));
     for threads in [1, 2] {
-        let mut work = || coverage::cell_masks(&grid, view, Coverage::Center, &mut out).expect("it is valid");
+        let mut work = || latent_coverage::cover_cells(&grid, view, Coverage::Center, &mut out).expect("it is valid");
         let name = format!("256 of f32 Center, {threads} threads");
         group.bench_function(name, |bencher| on_threads(threads, || bencher.iter(&mut work)));
     }
 }
 
-/// Dense latent masks of 256 forks, 268 MB, beside setting that memory with the same threads; and the sheet's.
+/// Dense latent coverages of 256 forks, 268 MB, beside setting that memory with the same threads; and the sheet's.
 fn dense(criterion: &mut Criterion) {
     let grid = Grid::builder(16, 16).stride(8).from_cell(Size::new(256, 256)).expect("it fits");
-    let layout = Layout::new(&grid, 1).expect("one is right");
+    let distinct = DistinctCoverages::new(&grid, 1).expect("one is right");
     let pixels = discs::<f32>(256);
     let view = View::dense(&pixels, [1, 256, 256]).expect("it is dense");
-    let mut masks = vec![0.0; layout.len()];
-    coverage::cell_masks(&grid, view, Coverage::Center, &mut masks).expect("it is valid");
+    let mut masks = vec![0.0; distinct.len()];
+    latent_coverage::cover_cells(&grid, view, Coverage::Center, &mut masks).expect("it is valid");
     let (cells, mut out): (Vec<u32>, _) = ((0..256).collect(), vec![0.0_f32; 256 * 512 * 512]);
     let mut group = criterion.benchmark_group("dense masks of 256 forks");
     group.throughput(Throughput::Bytes(size_of_val(&out[..]) as u64));
@@ -102,13 +102,14 @@ fn dense(criterion: &mut Criterion) {
         group.bench_function(format!("fill, {threads} threads"), |bencher| {
             on_threads(threads, || bencher.iter(&mut work));
         });
-        let mut work = || coverage::scatter(&layout, &masks, &cells, &mut out).expect("it is valid");
-        group.bench_function(format!("scatter, {threads} threads"), |bencher| {
+        let mut work = || latent_coverage::lay_noise_masks(&distinct, &masks, &cells, &mut out).expect("it is valid");
+        group.bench_function(format!("lay_noise_masks, {threads} threads"), |bencher| {
             on_threads(threads, || bencher.iter(&mut work));
         });
     }
     group.throughput(Throughput::Bytes(4 * 512 * 512));
-    let mut work = || coverage::sheet(&grid, view, Coverage::Center, &mut out[..512 * 512]).expect("it is valid");
+    let mut work =
+        || latent_coverage::cover_sheet(&grid, view, Coverage::Center, &mut out[..512 * 512]).expect("it is valid");
     group.bench_function("the sheet", |bencher| on_threads(1, || bencher.iter(&mut work)));
 }
 

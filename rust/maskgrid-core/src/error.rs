@@ -10,7 +10,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[non_exhaustive]
 pub enum Error {
     /// A number lies outside its range.
-    #[error("{name} is {value}; allowed is {allowed}")]
+    #[error("{name} is {value}; allowed: {allowed}")]
     OutOfRange {
         /// What the number is.
         name: &'static str,
@@ -20,7 +20,7 @@ pub enum Error {
         allowed: String,
     },
     /// More cells than a grid may have.
-    #[error("{rows} x {columns} are {cells} cells; allowed are 1 to {most}")]
+    #[error("{rows} x {columns} are {cells} cells; allowed: 1 to {most}")]
     TooManyCells {
         /// Rows asked for.
         rows: u64,
@@ -63,7 +63,7 @@ pub enum Error {
         side: u64,
     },
     /// A canvas side beyond the limit.
-    #[error("the canvas {axis} is {side} px; allowed are 1 to {most} px")]
+    #[error("the canvas {axis} is {side} px; allowed: 1 to {most} px")]
     CanvasTooLarge {
         /// "height" or "width".
         axis: &'static str,
@@ -99,13 +99,13 @@ pub enum Error {
         count: u64,
     },
     /// A cell that two forks would have.
-    #[error("cell {cell} is named twice; allowed is each cell at most once")]
+    #[error("cell {cell} is named twice; allowed: each cell at most once")]
     CellNamedTwice {
         /// Its number.
         cell: u32,
     },
     /// A shape that does not fit.
-    #[error("{name} has shape {shape}; expected {expected}")]
+    #[error("{name} has shape {shape}; allowed: {expected}")]
     Shape {
         /// Which argument.
         name: &'static str,
@@ -116,7 +116,7 @@ pub enum Error {
     },
     /// A mask value outside 0..=1, or NaN.
     #[error(
-        "the mask has the value {value} at (mask {index}, row {row}, column {column}); allowed are numbers from 0 to 1"
+        "the mask has the value {value} at (mask {index}, row {row}, column {column}); allowed: numbers from 0 to 1"
     )]
     MaskValue {
         /// The value.
@@ -127,6 +127,35 @@ pub enum Error {
         row: usize,
         /// Its column.
         column: usize,
+    },
+    /// Bytes of which some are 1 and none is larger, as a mask.
+    #[error(
+        "the mask is uint8 and its largest value is 1, which is 1/255; allowed: 0 to 255, where 255 is 1 \
+         (multiply it by 255), or 0 and 1 as bool"
+    )]
+    OnesAlone,
+    /// Whole numbers that are neither 0 and 1 nor 0 and 255, as a mask.
+    #[error(
+        "the mask has the whole number {value} at (mask {index}, row {row}, column {column}){beside}; \
+         allowed: 0 and 1, or 0 and 255; others as uint8 or as floats from 0 to 1"
+    )]
+    WholeMaskValue {
+        /// The number.
+        value: i128,
+        /// Which mask of the stack.
+        index: usize,
+        /// Its row.
+        row: usize,
+        /// Its column.
+        column: usize,
+        /// What makes it wrong, if it is not wrong in itself.
+        beside: &'static str,
+    },
+    /// Not enough memory for what is needed besides input and output.
+    #[error("{bytes} bytes of scratch memory can't be had")]
+    OutOfMemory {
+        /// How much was asked for.
+        bytes: usize,
     },
     /// A strided view that reaches outside its memory.
     #[error("a view of shape {shape} and element strides {strides} reaches outside its {len} elements")]

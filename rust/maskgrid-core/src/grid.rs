@@ -1,7 +1,7 @@
 //! Where the cells of a sheet lie, in pixels and in latent cells.
 
 use crate::error::{Error, Result};
-use crate::geometry::{Latent, Pixel, Rect, Size};
+use crate::rect::{Latent, Pixel, Rect, Size};
 
 /// The most cells that a grid may have.
 pub const MAX_CELLS: u32 = 4096;
@@ -188,7 +188,7 @@ impl Grid {
 
     /// Rows times columns.
     #[must_use]
-    pub const fn cells(&self) -> u32 {
+    pub const fn cell_count(&self) -> u32 {
         self.rows * self.columns
     }
 
@@ -253,8 +253,8 @@ impl Grid {
     /// When there is no such cell.
     pub fn position(&self, index: usize) -> Result<(u32, u32)> {
         match u32::try_from(index) {
-            Ok(cell) if cell < self.cells() => Ok((cell / self.columns, cell % self.columns)),
-            _ => Err(Error::NoSuchIndex { name: "cell", index: index as u64, count: self.cells().into() }),
+            Ok(cell) if cell < self.cell_count() => Ok((cell / self.columns, cell % self.columns)),
+            _ => Err(Error::NoSuchIndex { name: "cell", index: index as u64, count: self.cell_count().into() }),
         }
     }
 
@@ -285,7 +285,7 @@ impl Grid {
 
     /// The pixel rectangles of all cells, row by row.
     pub fn cell_rects(&self) -> impl ExactSizeIterator<Item = Rect<Pixel>> + '_ {
-        (0..self.cells()).map(|i| Rect::at(self.top(i / self.columns), self.left(i % self.columns), self.cell))
+        (0..self.cell_count()).map(|i| Rect::at(self.top(i / self.columns), self.left(i % self.columns), self.cell))
     }
 }
 
@@ -345,7 +345,7 @@ mod tests {
     #[test]
     fn refusals_name_the_numbers() {
         let text = |result: Result<Grid>| result.expect_err("it must be refused").to_string();
-        assert_eq!(text(Grid::builder(0, 3).from_cell(Size::new(8, 8))), "rows is 0; allowed is 1 to 4096");
+        assert_eq!(text(Grid::builder(0, 3).from_cell(Size::new(8, 8))), "rows is 0; allowed: 1 to 4096");
         assert!(text(Grid::builder(100_000, 10_000).from_cell(Size::new(8, 8))).contains("1000000000 cells"));
         assert!(text(Grid::builder(1, 1).from_cell(Size::new(70_000, 8))).contains("70000"));
         assert!(text(Grid::builder(2, 2).from_cell_and_canvas(Size::new(40, 4), Size::new(64, 64))).contains("80 px"));

@@ -17,25 +17,27 @@
 //! # What does this crate not do?
 //!
 //! It knows no Python, no network, no sampling and no image files. It allocates scratch memory, never results: every
-//! operation writes into a slice that the caller owns. It has no unsafe code.
+//! operation writes into a slice that the caller owns, and where scratch memory is short that is an error. It starts no
+//! threads: work is shared out over the rayon pool that it is called in, if there is one. It has no unsafe code.
 #![forbid(unsafe_code)]
 
 pub mod canvas;
-pub mod coverage;
-mod element;
 mod error;
-mod geometry;
+mod fork_plan;
 mod grid;
-pub mod mask;
+pub mod latent_coverage;
+mod mask_element;
 mod parallel;
-mod plan;
+pub mod pixel_mask;
+mod rect;
+mod scratch;
 mod simd;
-mod view;
+mod strided_view;
 
 pub use canvas::PixelElement;
-pub use element::{Element, Flag};
 pub use error::{Error, Result};
-pub use geometry::{Latent, Pixel, Rect, Size, Unit};
+pub use fork_plan::{Plan, PlanOptions};
 pub use grid::{Grid, GridBuilder, MAX_CELLS, MAX_SIDE};
-pub use plan::{Plan, PlanOptions};
-pub use view::View;
+pub use mask_element::{Element, Flag};
+pub use rect::{Latent, Pixel, Rect, Size, Unit};
+pub use strided_view::View;

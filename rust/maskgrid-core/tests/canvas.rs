@@ -1,12 +1,13 @@
-//! Canvas operations against twins that go element by element.
+//! Canvas operations against references that go element by element.
 
-mod canvas_twin;
+#[path = "reference/canvas.rs"]
+mod reference;
 
-use canvas_twin::{self as twin, Stored};
 use half::{bf16, f16};
 use maskgrid_core::canvas::{self, Background, SoftMask};
 use maskgrid_core::{Error, Grid, Pixel, PixelElement, Rect, Size, View};
 use proptest::prelude::*;
+use reference::Stored;
 
 /// Every grid of at most 3 x 2 cells of at most 3 x 2 px, with gaps, margins and a canvas that has a rest.
 fn small_grids() -> impl Iterator<Item = Grid> {
@@ -38,19 +39,19 @@ fn cell_shape(grid: &Grid, images: usize, planes: usize, samples: usize) -> [usi
 fn all_small_grids_are_copied_as_element_by_element() {
     for grid in small_grids() {
         for (planes, samples) in [(1, 1), (2, 3)] {
-            let cells = grid.cells() as usize;
+            let cells = grid.cell_count() as usize;
             let one = Stored::numbered(cell_shape(&grid, 1, planes, samples), 0);
             let all = Stored::numbered(cell_shape(&grid, cells, planes, samples), 100);
             let back = Stored::numbered(shape_of(&grid, 1, planes, samples), 10_000);
             let forks = Stored::numbered(shape_of(&grid, cells, planes, samples), 20_000);
-            let order: Vec<u32> = (0..grid.cells()).rev().collect();
+            let order: Vec<u32> = (0..grid.cell_count()).rev().collect();
             for background in [Background::Fill(9), Background::Sheet(back.view())] {
-                twin::check_tile(&one.view(), &grid, &background);
-                twin::check_join(&all.view(), &grid, &background);
+                reference::check_tile(&one.view(), &grid, &background);
+                reference::check_join(&all.view(), &grid, &background);
             }
-            twin::check_split(&back.view(), &grid);
-            twin::check_merge(&forks.view(), &grid, &order, None);
-            twin::check_merge(&forks.view(), &grid, &order, Some(&back.view()));
+            reference::check_split(&back.view(), &grid);
+            reference::check_merge(&forks.view(), &grid, &order, None);
+            reference::check_merge(&forks.view(), &grid, &order, Some(&back.view()));
         }
     }
 }
@@ -58,7 +59,7 @@ fn all_small_grids_are_copied_as_element_by_element() {
 #[test]
 fn splitting_what_was_joined_gives_the_cells() {
     for grid in small_grids() {
-        let shape = cell_shape(&grid, grid.cells() as usize, 2, 3);
+        let shape = cell_shape(&grid, grid.cell_count() as usize, 2, 3);
         let cells = Stored::numbered(shape, 0);
         let mut sheet = vec![0_u16; shape_of(&grid, 1, 2, 3).iter().product()];
         canvas::join(cells.view(), &grid, Background::Fill(0), &mut sheet).expect("the shapes fit");
@@ -80,11 +81,11 @@ fn the_number_of_threads_changes_no_bit() {
     let run = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads can be had");
         pool.install(|| {
-            let cells = twin::check_split(&sheet.view(), &grid);
+            let cells = reference::check_split(&sheet.view(), &grid);
             let cells = View::dense(&cells, cell_shape(&grid, 15, 3, 4)).expect("it is dense");
-            let joined = twin::check_join(&cells, &grid, &Background::Sheet(sheet.view()));
+            let joined = reference::check_join(&cells, &grid, &Background::Sheet(sheet.view()));
             let order: Vec<u32> = (0..15).map(|cell| (cell * 7) % 15).collect();
-            (joined, twin::check_merge(&forks.view(), &grid, &order, None))
+            (joined, reference::check_merge(&forks.view(), &grid, &order, None))
         })
     };
     let single = run(1);
@@ -186,32 +187,32 @@ fn all_bytes_are_mixed_to_the_nearest() {
 /// Pastes bits of every kind, NaN and -0 among them, through keep, replace and soft runs.
 fn check_paste<T: PixelElement>(from_bits: impl Fn(u64) -> T, seed: u64, widths: [usize; 2], samples: usize) {
     let [width, patch_width] = widths;
-    let mut numbers = twin::Numbers(seed);
+    let mut numbers = reference::Numbers(seed);
     let mut sheet = |shape: [usize; 5]| Stored::filled(shape, || from_bits(numbers.next()), seed);
     let original = sheet([1, 2, 3, width, samples]);
     let patches = sheet([2, 2, 2, patch_width, samples]);
     let (original, patches) = (original.view(), patches.view());
     let right = (width - patch_width) as u32;
     let places = [(1, 0), (0, right)].map(|(top, left)| Rect::at(top, left, Size::new(2, patch_width as u32)));
-    let soft = twin::soft_mask([2, 2, patch_width], seed);
+    let soft = reference::soft_mask([2, 2, patch_width], seed);
     let hard: Vec<f32> = soft.iter().map(|value| value.round()).collect();
     let mut out = vec![original.get([0; 5]); 2 * 2 * 3 * width * samples];
     for (mask, masks, same) in [
-        (&soft, 1, twin::same_numbers as fn(&[T], &[T]) -> bool),
-        (&soft, 2, twin::same_numbers),
-        (&hard, 1, twin::same_bits),
-        (&hard, 2, twin::same_bits),
+        (&soft, 1, reference::same_numbers as fn(&[T], &[T]) -> bool),
+        (&soft, 2, reference::same_numbers),
+        (&hard, 1, reference::same_bits),
+        (&hard, 2, reference::same_bits),
     ] {
         let view = View::dense(mask, [masks, 2, patch_width]).expect("it is dense");
         let mask = SoftMask::new(view).expect("it is in range");
         canvas::paste(original, patches, &places, Some(&mask), &mut out).expect("the shapes fit");
-        assert!(same(&out, &twin::paste(&original, &patches, &places, Some(&view))));
+        assert!(same(&out, &reference::paste(&original, &patches, &places, Some(&view))));
         let all = &mut out[..2 * 3 * width * samples];
         canvas::paste_all(original, patches, &places, Some(&mask), all).expect("the shapes fit");
-        assert!(same(all, &twin::paste_all(&original, &patches, &places, Some(&view))));
+        assert!(same(all, &reference::paste_all(&original, &patches, &places, Some(&view))));
     }
     canvas::paste(original, patches, &places, None, &mut out).expect("the shapes fit");
-    assert!(twin::same_bits(&out, &twin::paste(&original, &patches, &places, None)));
+    assert!(reference::same_bits(&out, &reference::paste(&original, &patches, &places, None)));
 }
 
 proptest! {
@@ -224,19 +225,19 @@ proptest! {
     ) {
         let builder = Grid::builder(rows, columns).gap(Size::new(gap, margin)).margin(Size::new(margin, gap));
         let grid = builder.from_cell(Size::new(height, width)).expect("it fits");
-        let mut numbers = twin::Numbers(seed);
+        let mut numbers = reference::Numbers(seed);
         let mut next = || numbers.next() as u32;
-        let cells = grid.cells() as usize;
+        let cells = grid.cell_count() as usize;
         let sheet = Stored::filled(shape_of(&grid, 1, planes, samples), &mut next, seed);
         let forks = Stored::filled(shape_of(&grid, cells, planes, samples), &mut next, seed ^ 1);
         let all = Stored::filled(cell_shape(&grid, cells, planes, samples), &mut next, seed ^ 2);
         let one = Stored::filled(cell_shape(&grid, 1, planes, samples), &mut next, seed ^ 3);
-        twin::check_split(&sheet.view(), &grid);
-        twin::check_tile(&one.view(), &grid, &Background::Sheet(sheet.view()));
-        twin::check_join(&all.view(), &grid, &Background::Fill(7));
-        let order: Vec<u32> = (0..grid.cells()).collect();
-        twin::check_merge(&forks.view(), &grid, &order, None);
-        twin::check_merge(&forks.view(), &grid, &order, Some(&sheet.view()));
+        reference::check_split(&sheet.view(), &grid);
+        reference::check_tile(&one.view(), &grid, &Background::Sheet(sheet.view()));
+        reference::check_join(&all.view(), &grid, &Background::Fill(7));
+        let order: Vec<u32> = (0..grid.cell_count()).collect();
+        reference::check_merge(&forks.view(), &grid, &order, None);
+        reference::check_merge(&forks.view(), &grid, &order, Some(&sheet.view()));
     }
 
     #[test]
@@ -253,7 +254,7 @@ proptest! {
 
     #[test]
     fn masks_of_every_type_are_read_the_same(seed in any::<u64>()) {
-        let bytes: Vec<u8> = twin::soft_mask([1, 4, 70], seed).iter().map(|value| (value * 255.0) as u8).collect();
+        let bytes: Vec<u8> = reference::soft_mask([1, 4, 70], seed).iter().map(|value| (value * 255.0) as u8).collect();
         let wide: Vec<f64> = bytes.iter().map(|&value| f64::from(f32::from(value) / 255.0)).collect();
         let hard: Vec<bool> = bytes.iter().map(|&value| value > 100).collect();
         let half: Vec<f16> = hard.iter().map(|&value| f16::from_f32(f32::from(u8::from(value)))).collect();

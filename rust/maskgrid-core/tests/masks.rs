@@ -1,13 +1,13 @@
 //! Mask operations and coverage against their definitions: any size, type, strides, number of threads.
 
-#[path = "../src/coverage/naive.rs"]
-mod naive_coverage;
-#[path = "../src/mask/naive.rs"]
-mod naive_mask;
+#[path = "reference/latent_coverage.rs"]
+mod reference_coverage;
+#[path = "reference/pixel_mask.rs"]
+mod reference_mask;
 
 use half::{bf16, f16};
-use maskgrid_core::coverage::{self, Coverage, Layout};
-use maskgrid_core::mask::{self, Placement};
+use maskgrid_core::latent_coverage::{self, Coverage, DistinctCoverages};
+use maskgrid_core::pixel_mask::{self, Placement};
 use maskgrid_core::{Element, Flag, Grid, Size, View};
 use proptest::prelude::*;
 use rayon::ThreadPoolBuilder;
@@ -59,8 +59,8 @@ fn values(len: usize) -> impl Strategy<Value = Vec<f32>> {
 
 fn stacks() -> impl Strategy<Value = (Vec<f32>, [usize; 3], usize, usize, [bool; 2])> {
     (1_usize..3, 0_usize..16, 0_usize..140).prop_flat_map(|(count, height, width)| {
-        let layout = (1_usize..4, 0_usize..3, any::<[bool; 2]>());
-        (values(count * height * width), Just([count, height, width]), layout)
+        let distinct = (1_usize..4, 0_usize..3, any::<[bool; 2]>());
+        (values(count * height * width), Just([count, height, width]), distinct)
             .prop_map(|(values, shape, (step, pad, turned))| (values, shape, step, pad, turned))
     })
 }
@@ -76,34 +76,34 @@ fn check<T: Element>(
     let inside: Vec<bool> = numbers.iter().map(|number| number.narrow() >= level as f32).collect();
     let (view, width, size) = (stack.view(), shape[2], (shape[1] * shape[2]).max(1));
     let mut hard = vec![false; values.len()];
-    mask::threshold(view, level, &mut hard).expect("it is valid");
+    pixel_mask::threshold(view, level, &mut hard).expect("it is valid");
     assert_eq!(hard, inside);
-    let boxes = mask::bounding_boxes(view, level).expect("it is valid");
+    let boxes = pixel_mask::bounding_boxes(view, level).expect("it is valid");
     for (mask, rect) in inside.chunks(size).zip(boxes) {
-        assert_eq!([rect.top, rect.left, rect.bottom, rect.right], naive_mask::bounding_box(mask, width));
+        assert_eq!([rect.top, rect.left, rect.bottom, rect.right], reference_mask::bounding_box(mask, width));
     }
     let mut results = vec![vec![0_u8; values.len()]; 4];
-    mask::grow(view, length, level, &mut results[0]).expect("it is valid");
-    mask::shrink(view, length, level, &mut results[1]).expect("it is valid");
-    mask::fill_holes(view, level, &mut results[2]).expect("it is valid");
-    mask::invert(view, &mut results[3]).expect("it is valid");
+    pixel_mask::grow(view, length, level, &mut results[0]).expect("it is valid");
+    pixel_mask::shrink(view, length, level, &mut results[1]).expect("it is valid");
+    pixel_mask::fill_holes(view, level, &mut results[2]).expect("it is valid");
+    pixel_mask::invert(view, &mut results[3]).expect("it is valid");
     let placements = [(Placement::Inside, 0.0), (Placement::Outside, 1.0), (Placement::Centred, 0.5)];
     let ramps = placements.map(|(placement, base)| {
         let mut ramp = vec![0.0_f64; values.len()];
-        mask::feather(view, length, placement, level, &mut ramp).expect("it is valid");
+        pixel_mask::feather(view, length, placement, level, &mut ramp).expect("it is valid");
         (ramp, base)
     });
     for (index, mask) in inside.chunks(size).enumerate() {
         let part = index * size..index * size + mask.len();
-        let [to_outside, to_inside] = [false, true].map(|inside| naive_mask::squared(mask, width, inside));
+        let [to_outside, to_inside] = [false, true].map(|inside| reference_mask::squared(mask, width, inside));
         let same =
             |got: &[u8], expected: &[bool]| got.iter().zip(expected).all(|(got, &is)| *got == 255 * u8::from(is));
-        assert!(same(&results[0][part.clone()], &naive_mask::within(&to_inside, length)));
-        let kept: Vec<bool> = naive_mask::within(&to_outside, length).iter().map(|near| !near).collect();
+        assert!(same(&results[0][part.clone()], &reference_mask::within(&to_inside, length)));
+        let kept: Vec<bool> = reference_mask::within(&to_outside, length).iter().map(|near| !near).collect();
         assert!(same(&results[1][part.clone()], &kept));
-        assert!(same(&results[2][part.clone()], &naive_mask::fill_holes(mask, width)));
+        assert!(same(&results[2][part.clone()], &reference_mask::fill_holes(mask, width)));
         for (ramp, base) in &ramps {
-            let expected = naive_mask::feather(&to_outside, &to_inside, length, *base);
+            let expected = reference_mask::feather(&to_outside, &to_inside, length, *base);
             assert!(ramp[part.clone()].iter().zip(expected).all(|(got, expected)| (got - expected).abs() < 1e-6));
         }
     }
@@ -146,7 +146,7 @@ proptest! {
         let canvas = builder.from_cell(cell).expect("it fits").canvas();
         let canvas = Size::new(canvas.height + rest.0, canvas.width + rest.1);
         let grid = builder.stride(stride).from_cell_and_canvas(cell, canvas).expect("it fits");
-        check_coverage(&grid, &seed, if many { grid.cells() as usize } else { 1 });
+        check_coverage(&grid, &seed, if many { grid.cell_count() as usize } else { 1 });
     }
 }
 
@@ -157,30 +157,30 @@ fn check_coverage(grid: &Grid, seed: &[f32], count: usize) {
     let padded = grid.padded_canvas();
     let canvas = [padded.height as usize, padded.width as usize];
     let places: Vec<[usize; 2]> = grid.cell_rects().map(|rect| [rect.top as usize, rect.left as usize]).collect();
-    let layout = Layout::new(grid, count).expect("the count is right");
+    let distinct = DistinctCoverages::new(grid, count).expect("the count is right");
     let size = grid.latent_size().area() as usize;
-    let cells: Vec<u32> = (0..grid.cells()).collect();
-    let whole = naive_mask_of(&naive_coverage::tiled(canvas, &places, masks, [height, width]), grid);
+    let cells: Vec<u32> = (0..grid.cell_count()).collect();
+    let whole = reference_mask_of(&reference_coverage::tiled(canvas, &places, masks, [height, width]), grid);
     let kinds = [Coverage::Center, Coverage::Nearest, Coverage::Area, Coverage::Max, Coverage::Min];
     for (kind, expected) in kinds.into_iter().zip(whole) {
         let mut sheet = vec![f32::NAN; size];
-        coverage::sheet(grid, view, kind, &mut sheet).expect("it is valid");
+        latent_coverage::cover_sheet(grid, view, kind, &mut sheet).expect("it is valid");
         assert!(close(&sheet, &expected), "the sheet, {kind:?}");
     }
     for (number, kind) in kinds.into_iter().enumerate() {
-        let (mut latent, mut dense) = (vec![f32::NAN; layout.len()], vec![f32::NAN; cells.len() * size]);
-        coverage::cell_masks(grid, view, kind, &mut latent).expect("it is valid");
-        coverage::scatter(&layout, &latent, &cells, &mut dense).expect("it is valid");
+        let (mut latent, mut dense) = (vec![f32::NAN; distinct.len()], vec![f32::NAN; cells.len() * size]);
+        latent_coverage::cover_cells(grid, view, kind, &mut latent).expect("it is valid");
+        latent_coverage::lay_noise_masks(&distinct, &latent, &cells, &mut dense).expect("it is valid");
         for (cell, dense) in dense.chunks(size).enumerate() {
             let mask = if count == 1 { masks } else { &masks[cell * height * width..][..height * width] };
-            let alone = naive_coverage::tiled(canvas, &places[cell..=cell], mask, [height, width]);
-            assert!(close(dense, &naive_mask_of(&alone, grid)[number]), "cell {cell}, {kind:?}");
+            let alone = reference_coverage::tiled(canvas, &places[cell..=cell], mask, [height, width]);
+            assert!(close(dense, &reference_mask_of(&alone, grid)[number]), "cell {cell}, {kind:?}");
         }
     }
 }
 
-fn naive_mask_of(pixels: &[f32], grid: &Grid) -> [Vec<f32>; 5] {
-    naive_coverage::coverages(pixels, grid.padded_canvas().width as usize, grid.stride() as usize)
+fn reference_mask_of(pixels: &[f32], grid: &Grid) -> [Vec<f32>; 5] {
+    reference_coverage::coverages(pixels, grid.padded_canvas().width as usize, grid.stride() as usize)
 }
 
 fn close(got: &[f32], expected: &[f32]) -> bool {
@@ -200,23 +200,24 @@ fn any_number_of_threads_gives_the_same_bits() {
     let masks = shapes(2 * height, width);
     let view = View::dense(&masks, [2, height, width]).expect("it is dense");
     let grid = Grid::builder(1, 2).stride(8).from_cell(Size::new(700, 900)).expect("it fits");
-    let layout = Layout::new(&grid, 2).expect("the count is right");
+    let distinct = DistinctCoverages::new(&grid, 2).expect("the count is right");
     let run = |threads: usize| {
         let pool = ThreadPoolBuilder::new().num_threads(threads).build().expect("threads can be had");
         pool.install(|| {
             let mut results = vec![vec![9.0_f32; masks.len()]; 9];
-            mask::threshold(view, 0.5, &mut results[0]).expect("it is valid");
-            mask::invert(view, &mut results[1]).expect("it is valid");
-            mask::grow(view, 17.3, 0.5, &mut results[2]).expect("it is valid");
-            mask::shrink(view, 99.0, 0.5, &mut results[3]).expect("it is valid");
-            mask::fill_holes(view, 0.5, &mut results[4]).expect("it is valid");
-            mask::feather(view, 31.0, Placement::Centred, 0.5, &mut results[5]).expect("it is valid");
-            mask::feather(view, 300.0, Placement::Outside, 0.5, &mut results[6]).expect("it is valid");
-            results[7].resize(layout.len(), 9.0);
-            coverage::cell_masks(&grid, view, Coverage::Area, &mut results[7]).expect("it is valid");
+            pixel_mask::threshold(view, 0.5, &mut results[0]).expect("it is valid");
+            pixel_mask::invert(view, &mut results[1]).expect("it is valid");
+            pixel_mask::grow(view, 17.3, 0.5, &mut results[2]).expect("it is valid");
+            pixel_mask::shrink(view, 99.0, 0.5, &mut results[3]).expect("it is valid");
+            pixel_mask::fill_holes(view, 0.5, &mut results[4]).expect("it is valid");
+            pixel_mask::feather(view, 31.0, Placement::Centred, 0.5, &mut results[5]).expect("it is valid");
+            pixel_mask::feather(view, 300.0, Placement::Outside, 0.5, &mut results[6]).expect("it is valid");
+            results[7].resize(distinct.len(), 9.0);
+            latent_coverage::cover_cells(&grid, view, Coverage::Area, &mut results[7]).expect("it is valid");
             let latent = results[7].clone();
             results[8].resize(64 * grid.latent_size().area() as usize, 9.0);
-            coverage::scatter(&layout, &latent, &[0, 1].repeat(32), &mut results[8]).expect("it is valid");
+            latent_coverage::lay_noise_masks(&distinct, &latent, &[0, 1].repeat(32), &mut results[8])
+                .expect("it is valid");
             results
         })
     };
@@ -237,7 +238,7 @@ fn discs_larger_than_a_band_are_exact() {
     let view = View::dense(&pixels, [1, height, width]).expect("it is dense");
     for radius in [200.5, 512.9, 513.0, 1000.0] {
         let mut grown = vec![false; pixels.len()];
-        mask::grow(view, radius, 0.5, &mut grown).expect("it is valid");
+        pixel_mask::grow(view, radius, 0.5, &mut grown).expect("it is valid");
         let near = |place: usize, (y, x): (i64, i64)| {
             let (dy, dx) = ((place / width) as i64 - y, (place % width) as i64 - x);
             (dy * dy + dx * dx) as f64 <= radius * radius

@@ -1,20 +1,20 @@
 //! Python's door to `maskgrid-core`: module `maskgrid._native`.
 //!
 //! Each file binds one group of functions: parse, release the interpreter, call the core, map the error. There is no
-//! arithmetic here. `buffer.rs` is the only file with unsafe code.
+//! arithmetic here. All unsafe code is in the folder `buffer`.
 
-mod arguments;
 mod buffer;
 mod canvas;
-mod coverage;
-mod dlpack;
+mod canvas_images;
 mod errors;
-mod extent;
-mod geometry;
-mod images;
-mod masks;
-mod plan;
-mod threads;
+mod fork_plan;
+mod grid;
+mod latent_coverage;
+mod mask_array;
+mod parse_arguments;
+mod pixel_mask;
+mod rect;
+mod thread_pool;
 
 use pyo3::prelude::*;
 
@@ -24,15 +24,19 @@ mod _native {
     #[pymodule_export]
     use super::canvas::{join, merge, paste, split, tile};
     #[pymodule_export]
-    use super::coverage::{PyLayout, cell_masks, scatter, sheet_mask};
+    use super::fork_plan::PyPlan;
     #[pymodule_export]
-    use super::geometry::{PyGrid, PyRect, PySize};
+    use super::grid::PyGrid;
     #[pymodule_export]
-    use super::masks::{bounding_boxes, describe, feather, fill_holes, grow, invert, shrink, threshold};
+    use super::latent_coverage::{PyDistinctCoverages, cover_cells, cover_sheet, lay_noise_masks};
     #[pymodule_export]
-    use super::plan::PyPlan;
+    use super::pixel_mask::{
+        bounding_boxes, describe, feather, fill_holes, grow, invert, mask_axes, shrink, threshold,
+    };
     #[pymodule_export]
-    use super::threads::{num_threads, set_num_threads};
+    use super::rect::{PyRect, PySize};
+    #[pymodule_export]
+    use super::thread_pool::{num_threads, set_num_threads};
 
     #[pymodule_export]
     #[expect(non_upper_case_globals, reason = "the name that Python gives a version")]

@@ -26,7 +26,7 @@ def level_number(value: Any) -> float:
     """
     level = _number(value, "level")
     if not 0.0 <= level <= 1.0:
-        raise InvalidValueError(f"level is {level}; allowed is 0 to 1")
+        raise InvalidValueError(f"level is {level}; allowed: 0 to 1")
     return level
 
 
@@ -39,7 +39,7 @@ def pixels(value: Any, name: str) -> float:
     """
     length = _number(value, name)
     if not 0.0 <= length < math.inf:
-        raise InvalidValueError(f"{name} is {length}; allowed is 0 or more pixels")
+        raise InvalidValueError(f"{name} is {length}; allowed: 0 or more pixels")
     return length
 
 
@@ -53,20 +53,22 @@ def choice(value: Any, name: str, choices: Sequence[str]) -> str:
         if isinstance(value, str) and value == allowed:
             return allowed
     names = ", ".join(repr(allowed) for allowed in choices)
-    raise InvalidValueError(f"{name} is {value!r}; allowed are {names}")
+    raise InvalidValueError(f"{name} is {value!r}; allowed: {names}")
 
 
-def cell_numbers(cells: Iterable[Any], count: int) -> list[int]:
-    """Numbers of cells of which there are `count`.
+def cell_numbers(cells: Iterable[Any], count: int, *, most: int | None = None) -> list[int]:
+    """Numbers of cells of which there are `count`; not more than `most`, as an iterator may never end.
 
     Raises:
         InvalidTypeError: No whole number.
-        InvalidValueError: A cell that does not exist.
+        InvalidValueError: A cell that does not exist, or more than `most`.
     """
-    numbers = []
+    numbers: list[int] = []
     for cell in cells:
+        if len(numbers) == most:
+            raise InvalidValueError(f"cells has more than {most} numbers; allowed: {most} at most")
         if isinstance(cell, bool) or not hasattr(cell, "__index__"):
-            raise InvalidTypeError(f"a cell is a {type(cell).__name__}; allowed is a whole number")
+            raise InvalidTypeError(f"a cell is a {type(cell).__name__}; allowed: a whole number")
         number = operator.index(cell)
         if not 0 <= number < count:
             raise InvalidValueError(f"cell {number} does not exist; there are {count}, numbered from 0")
@@ -81,7 +83,7 @@ def a_grid(value: Any) -> Grid:
         InvalidTypeError: Anything else.
     """
     if not isinstance(value, Grid):
-        raise InvalidTypeError(f"grid is a {type(value).__name__}; allowed is a Grid")
+        raise InvalidTypeError(f"grid is a {type(value).__name__}; allowed: a Grid")
     return value
 
 
@@ -94,7 +96,7 @@ def fill_number(value: Any, name: str, dtype: torch.dtype) -> int | float:
     """
     whole = isinstance(value, int) or hasattr(value, "__index__")
     if not whole and not hasattr(value, "__float__"):
-        raise InvalidTypeError(f"{name} is a {type(value).__name__}; allowed is a number or a sheet")
+        raise InvalidTypeError(f"{name} is a {type(value).__name__}; allowed: a number or a sheet")
     number = operator.index(value) if whole else float(value)
     word = str(dtype).removeprefix("torch.")
     if dtype.is_floating_point:
@@ -111,5 +113,5 @@ def fill_number(value: Any, name: str, dtype: torch.dtype) -> int | float:
 def _number(value: Any, name: str) -> float:
     # float() would read strings too.
     if isinstance(value, bool) or not (hasattr(value, "__float__") or hasattr(value, "__index__")):
-        raise InvalidTypeError(f"{name} is a {type(value).__name__}; allowed is a number")
+        raise InvalidTypeError(f"{name} is a {type(value).__name__}; allowed: a number")
     return float(value)

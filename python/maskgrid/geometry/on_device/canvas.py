@@ -6,6 +6,7 @@ axis more in front. Copies take any dtype; only `paste` through a mask does arit
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,8 +14,8 @@ import torch
 from maskgrid.errors import InvalidBufferError, InvalidTypeError, InvalidValueError
 from maskgrid.geometry.grid import Grid, Rect, Size
 from maskgrid.geometry.on_device.argument_checks import a_grid, cell_numbers, fill_number
-from maskgrid.geometry.on_device.mask_values import checked_out, name, stacked, to_units
-from maskgrid.geometry.on_device.sheet_axes import checked_channels, five_axes, resized
+from maskgrid.geometry.on_device.mask_values import dtype_name, prepare_out, read_masks, to_units
+from maskgrid.geometry.on_device.sheet_axes import check_channels, five_axes, resize_shape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,10 +50,10 @@ def tile(
         InvalidValueError: Shapes that do not fit.
         InvalidBufferError: An `out` on another device, or one that overlaps an input.
     """
-    image = five_axes(cell, checked_channels(channels), argument="cell", several=False)
+    image = five_axes(cell, check_channels(channels), argument="cell", several=False)
     _check_size(cell, image, a_grid(grid).cell, "cell", "the cell's size")
-    shape = resized(cell.shape, channels, grid.canvas)
-    return _laid(cell, image, grid, shape, background, channels, out)
+    shape = resize_shape(cell.shape, channels, grid.canvas)
+    return _lay_out(cell, image, grid, shape, background, channels, out)
 
 
 @torch.no_grad()
@@ -78,11 +79,11 @@ def join(
         InvalidValueError: Shapes or counts that do not fit.
         InvalidBufferError: An `out` on another device, or one that overlaps an input.
     """
-    images = five_axes(cells, checked_channels(channels), argument="cells", several=True)
+    images = five_axes(cells, check_channels(channels), argument="cells", several=True)
     _check_size(cells, images, a_grid(grid).cell, "cells", "the cell's size")
     _check_count(cells, len(images), len(grid), "cells")
-    shape = resized(cells.shape[1:], channels, grid.canvas)
-    return _laid(cells, images, grid, shape, background, channels, out)
+    shape = resize_shape(cells.shape[1:], channels, grid.canvas)
+    return _lay_out(cells, images, grid, shape, background, channels, out)
 
 
 def cell_view(sheet: Tensor, grid: Grid, *, channels: str = "last") -> Tensor:
@@ -92,7 +93,7 @@ def cell_view(sheet: Tensor, grid: Grid, *, channels: str = "last") -> Tensor:
         InvalidTypeError: No tensor.
         InvalidValueError: A sheet of another size.
     """
-    image = five_axes(sheet, checked_channels(channels), argument="sheet", several=False)
+    image = five_axes(sheet, check_channels(channels), argument="sheet", several=False)
     _check_size(sheet, image, a_grid(grid).canvas, "sheet", "the canvas")
     cells = _cell_grid(image, grid)[0]
     if sheet.ndim == 2:
@@ -123,7 +124,7 @@ def split(
         InvalidBufferError: An `out` on another device, or one that overlaps the sheet.
     """
     if copy is False and out is not None:
-        raise InvalidValueError("copy is False and out is given; allowed is one of them")
+        raise InvalidValueError("copy is False and out is given; allowed: one of them")
     cells = cell_view(sheet, grid, channels=channels)
     if out is None and copy is not True:
         rows, columns = cells.stride()[:2]
@@ -132,10 +133,10 @@ def split(
     if copy is False:
         raise InvalidValueError(
             f"cells of {grid.rows} rows and {grid.columns} columns can't be one view (N, ...) of a sheet of "
-            f"elem_strides {sheet.stride()}; allowed are copy=None and copy=True, or cell_view"
+            f"elem_strides {sheet.stride()}; allowed: copy=None and copy=True, or cell_view"
         )
     shape = (len(grid), *cells.shape[2:])
-    result = checked_out(out, shape, sheet.dtype, [sheet], allowed=(sheet.dtype,))
+    result = prepare_out(out, shape, sheet.dtype, [sheet], allowed=(sheet.dtype,))
     result.view(cells.shape).copy_(cells)
     return result
 
@@ -165,20 +166,20 @@ def merge(
         InvalidValueError: Shapes or counts that do not fit, or a cell that does not exist.
         InvalidBufferError: An `out` on another device, or one that overlaps an input.
     """
-    images = five_axes(forks, checked_channels(channels), argument="forks", several=True)
+    images = five_axes(forks, check_channels(channels), argument="forks", several=True)
     _check_size(forks, images, a_grid(grid).canvas, "forks", "the canvas")
-    chosen = cell_numbers(range(len(images)) if cells is None else cells, len(grid))
+    chosen = cell_numbers(range(len(images)) if cells is None else cells, len(grid), most=len(grid))
     _check_count(forks, len(images), len(chosen), "forks")
     if len(set(chosen)) < len(chosen):
-        raise InvalidValueError(f"cells is {chosen}; allowed is each cell at most once")
+        raise InvalidValueError(f"cells is {chosen}; allowed: each cell at most once")
     if original is None and len(images) == 0:
         raise InvalidValueError(
-            f"forks has shape {tuple(forks.shape)}; expected at least one fork, or original="
+            f"forks has shape {tuple(forks.shape)}; allowed: at least one fork, or original="
         )
     base = forks[0] if original is None else original
     _check_alike(base, forks, "original", "forks")
     _check_shape(base, forks.shape[1:], "original")
-    result = checked_out(out, forks.shape[1:], forks.dtype, [forks, base], allowed=(forks.dtype,))
+    result = prepare_out(out, forks.shape[1:], forks.dtype, [forks, base], allowed=(forks.dtype,))
     result.copy_(base)
     target = five_axes(result, channels, argument="out", several=False)
     for fork, cell in enumerate(chosen):
@@ -220,29 +221,29 @@ def paste(
         InvalidValueError: Shapes, counts or places that do not fit, or mask values outside [0, 1].
         InvalidBufferError: An `out` on another device, or one that overlaps an input.
     """
-    sheet = five_axes(original, checked_channels(channels), argument="original", several=False)
+    sheet = five_axes(original, check_channels(channels), argument="original", several=False)
     images = five_axes(patches, channels, argument="patches", several=True)
     if original.dtype not in PASTE_DTYPES:
-        allowed = ", ".join(name(dtype) for dtype in PASTE_DTYPES)
-        raise InvalidTypeError(f"original has dtype {name(original.dtype)}; allowed are {allowed}")
+        allowed = ", ".join(dtype_name(dtype) for dtype in PASTE_DTYPES)
+        raise InvalidTypeError(f"original has dtype {dtype_name(original.dtype)}; allowed: {allowed}")
     _check_alike(patches, original, "patches", "original")
     patch = Size(images.shape[2], images.shape[3])
-    _check_shape(patches, (len(images), *resized(original.shape, channels, patch)), "patches")
+    _check_shape(patches, (len(images), *resize_shape(original.shape, channels, patch)), "patches")
     places = _places(where, sheet, images)
     through = _mask_of_patches(mask, images)
     shape = original.shape if together else (len(images), *original.shape)
     inputs = [original, patches] if mask is None else [original, patches, mask]
-    result = checked_out(out, shape, original.dtype, inputs, allowed=(original.dtype,))
+    result = prepare_out(out, shape, original.dtype, inputs, allowed=(original.dtype,))
     result.copy_(original)
     target = five_axes(result, channels, argument="out", several=not together)
     for index, (rows, columns) in enumerate(places):
         place = target[0 if together else index, :, rows, columns]
         new = images[index]
-        place.copy_(new if through is None else _mixed(place, new, through[index % len(through)]))
+        place.copy_(new if through is None else _mix(place, new, through[index % len(through)]))
     return result
 
 
-def _mixed(original: Tensor, patch: Tensor, mask: Tensor) -> Tensor:
+def _mix(original: Tensor, patch: Tensor, mask: Tensor) -> Tensor:
     """`original + (patch - original) * mask`, exact where the mask is 0 or 1; (planes, h, w, samples)."""
     wide = torch.float64 if original.dtype == torch.float64 else torch.float32
     weight = mask[None, :, :, None]
@@ -253,7 +254,7 @@ def _mixed(original: Tensor, patch: Tensor, mask: Tensor) -> Tensor:
     return torch.where(weight == 0, original, torch.where(weight == 1, patch, mixed.to(original.dtype)))
 
 
-def _laid(
+def _lay_out(
     given: Tensor,
     images: Tensor,
     grid: Grid,
@@ -268,7 +269,7 @@ def _laid(
         _check_alike(background, given, "background", "the cells")
         _check_shape(background, shape, "background")
         inputs.append(background)
-    result = checked_out(out, shape, given.dtype, inputs, allowed=(given.dtype,))
+    result = prepare_out(out, shape, given.dtype, inputs, allowed=(given.dtype,))
     if isinstance(background, torch.Tensor):
         result.copy_(background)
     else:
@@ -294,19 +295,20 @@ def _places(where: Grid | Sequence[Rect], sheet: Tensor, patches: Tensor) -> lis
     height, width = sheet.shape[2:4]
     if isinstance(where, Grid) and (height, width) != tuple(where.canvas):
         raise InvalidValueError(
-            f"original is {height} x {width} px; expected the canvas, "
+            f"original is {height} x {width} px; allowed: the canvas, "
             f"{where.canvas.height} x {where.canvas.width} px"
         )
-    rects = where.cell_rects if isinstance(where, Grid) else list(where)
+    rects = where.cell_rects if isinstance(where, Grid) else list(islice(where, len(patches) + 1))
     for rect in rects:
         if not isinstance(rect, Rect):
-            raise InvalidTypeError(f"a place is a {type(rect).__name__}; allowed is a Rect")
+            raise InvalidTypeError(f"a place is a {type(rect).__name__}; allowed: a Rect")
     if len(rects) != len(patches):
-        raise InvalidValueError(f"there are {len(patches)} patches and {len(rects)} places; expected as many")
+        count = f"{len(rects)} or more" if len(rects) > len(patches) else str(len(rects))
+        raise InvalidValueError(f"there are {len(patches)} patches and {count} places; allowed: as many")
     for index, rect in enumerate(rects):
         if tuple(rect.size) != tuple(patches.shape[2:4]) or rect.bottom > height or rect.right > width:
             raise InvalidValueError(
-                f"place {index} is {rect!r}; expected {patches.shape[2]} x {patches.shape[3]} px, "
+                f"place {index} is {rect!r}; allowed: {patches.shape[2]} x {patches.shape[3]} px, "
                 f"as a patch, inside of {height} x {width} px"
             )
     return [rect.slices for rect in rects]
@@ -316,11 +318,11 @@ def _mask_of_patches(mask: Tensor | None, patches: Tensor) -> Tensor | None:
     """(1 or n, h, w) float32 in [0, 1], or None."""
     if mask is None:
         return None
-    masks = stacked(mask)
+    masks = read_masks(mask, size=patches.shape[2:4])
     count, height, width = masks.shape
     if (height, width) != tuple(patches.shape[2:4]) or count not in (1, len(patches)):
         raise InvalidValueError(
-            f"mask has shape {tuple(mask.shape)}; expected 1 or {len(patches)} masks of a patch's size "
+            f"mask has shape {tuple(mask.shape)}; allowed: 1 or {len(patches)} masks of a patch's size "
             f"{patches.shape[2]} x {patches.shape[3]}"
         )
     return to_units(masks)
@@ -330,27 +332,28 @@ def _check_size(given: Tensor, images: Tensor, size: Size, argument: str, what: 
     if tuple(images.shape[2:4]) != tuple(size):
         raise InvalidValueError(
             f"{argument} has shape {tuple(given.shape)}; "
-            f"expected height and width of {what}, {size.height} x {size.width}"
+            f"allowed: height and width of {what}, {size.height} x {size.width}"
         )
 
 
 def _check_count(given: Tensor, count: int, expected: int, argument: str) -> None:
     if count != expected:
-        raise InvalidValueError(f"{argument} has shape {tuple(given.shape)}; expected {expected} images")
+        raise InvalidValueError(f"{argument} has shape {tuple(given.shape)}; allowed: {expected} images")
 
 
 def _check_shape(given: Tensor, shape: Sequence[int], argument: str) -> None:
     if tuple(given.shape) != tuple(shape):
-        raise InvalidValueError(f"{argument} has shape {tuple(given.shape)}; expected {tuple(shape)}")
+        raise InvalidValueError(f"{argument} has shape {tuple(given.shape)}; allowed: {tuple(shape)}")
 
 
 def _check_alike(given: Tensor, other: Tensor, argument: str, other_argument: str) -> None:
     """Refuse tensors of two dtypes or devices."""
     if given.dtype != other.dtype:
         raise InvalidTypeError(
-            f"{argument} has dtype {name(given.dtype)}; expected {name(other.dtype)}, as {other_argument}"
+            f"{argument} has dtype {dtype_name(given.dtype)}; "
+            f"allowed: {dtype_name(other.dtype)}, as {other_argument}"
         )
     if given.device != other.device:
         raise InvalidBufferError(
-            f"{argument} lies on {given.device}; expected {other.device}, as {other_argument}"
+            f"{argument} lies on {given.device}; allowed: {other.device}, as {other_argument}"
         )

@@ -1,4 +1,4 @@
-"""How pixel masks become latent masks, as torch operations on the mask's device.
+"""How pixel masks become latent coverages, as torch operations on the mask's device.
 
 A latent cell (i, j) reads the stride x stride block of pixels that starts at (i * stride, j * stride); pixels
 outside the cells, and those that the canvas is continued by, are zero.
@@ -20,26 +20,26 @@ import torch
 
 from maskgrid.errors import InvalidValueError
 from maskgrid.geometry.on_device.argument_checks import cell_numbers, choice
-from maskgrid.geometry.on_device.mask_values import checked_out, from_units, stacked, to_units
+from maskgrid.geometry.on_device.mask_values import from_units, prepare_out, read_masks, to_units
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torch import Tensor
 
-    from maskgrid._native import Layout
+    from maskgrid._native import DistinctCoverages
     from maskgrid.geometry.grid import Grid
 
-__all__ = ["COVERAGES", "cell_masks", "scatter", "sheet_mask"]
+__all__ = ["COVERAGES", "cover_cells", "cover_sheet", "lay_noise_masks"]
 
 COVERAGES = ("center", "nearest", "area", "max", "min")
 
 
 @torch.no_grad()
-def cell_masks(
+def cover_cells(
     mask: Tensor, grid: Grid, *, coverage: str = "center", out: Tensor | None = None
 ) -> tuple[Tensor, list[bool]]:
-    """The distinct latent masks of single cells, each as it looks when the rest of the sheet is zero.
+    """The distinct latent coverages of single cells, each as it looks when the rest of the sheet is zero.
 
     With one mask for all cells that is one for each distinct (top mod stride, left mod stride), in the order
     in which the cells show them; with one mask per cell, one per cell.
@@ -64,28 +64,28 @@ def cell_masks(
     count = sum(len(places) for places in phases.values())
     height = max(_blocks(top, grid.cell.height, grid.stride) for top, _ in phases)
     width = max(_blocks(left, grid.cell.width, grid.stride) for _, left in phases)
-    result = checked_out(out, (count, height, width), torch.float32, [mask], allowed=(torch.float32,))
+    result = prepare_out(out, (count, height, width), torch.float32, [mask], allowed=(torch.float32,))
     result.zero_()
     lines: dict[int, Tensor] = {}
     for (top, left), places in phases.items():
         if left not in lines:
             # Along the rows first, for all masks at once: few phases, many cells.
-            lines[left] = _alone(values, left, grid.stride, coverage)
+            lines[left] = _cover_alone(values, left, grid.stride, coverage)
         chosen = lines[left] if len(places) == len(values) else lines[left][places]
-        part = _alone(chosen.transpose(1, 2), top, grid.stride, coverage).transpose(1, 2)
+        part = _cover_alone(chosen.transpose(1, 2), top, grid.stride, coverage).transpose(1, 2)
         result[places, : part.shape[1], : part.shape[2]] = part
     return result, values.flatten(1).any(dim=1).tolist()
 
 
 @torch.no_grad()
-def scatter(
-    masks: Tensor, layout: Layout, grid: Grid, cells: Sequence[int], *, out: Tensor | None = None
+def lay_noise_masks(
+    masks: Tensor, distinct: DistinctCoverages, grid: Grid, cells: Sequence[int], *, out: Tensor | None = None
 ) -> Tensor:
-    """Dense latent masks: zeros, and for each of these cells its mask at its place.
+    """The noise masks of cells: zeros, and each cell's latent coverage at its place.
 
     Args:
-        masks: The distinct latent masks of `cell_masks`, float32.
-        layout: Which of them belongs to a cell.
+        masks: The distinct latent coverages of `cover_cells`, float32.
+        distinct: Which of them belongs to a cell.
         grid: Where the cells lie.
         cells: Numbers of n cells.
         out: Where to write the result; any dtype that a mask may have.
@@ -99,18 +99,18 @@ def scatter(
         InvalidBufferError: An `out` on another device, or one that overlaps the masks.
     """
     numbers = cell_numbers(cells, len(grid))
-    result = checked_out(out, (len(numbers), 1, *grid.latent_size), torch.float32, [masks])
+    result = prepare_out(out, (len(numbers), 1, *grid.latent_size), torch.float32, [masks])
     result.zero_()
     for place, cell in zip(result[:, 0], numbers, strict=True):
         rect = grid.latent_rect(cell)
-        mask = masks[layout.index(cell), : rect.height, : rect.width]
+        mask = masks[distinct.index(cell), : rect.height, : rect.width]
         place[rect.slices] = from_units(mask, result.dtype)
     return result
 
 
 @torch.no_grad()
-def sheet_mask(mask: Tensor, grid: Grid, *, coverage: str = "center", out: Tensor | None = None) -> Tensor:
-    """The latent mask of the sheet whose cells all hold their mask; blocks that cells share are read as one.
+def cover_sheet(mask: Tensor, grid: Grid, *, coverage: str = "center", out: Tensor | None = None) -> Tensor:
+    """The latent coverage of the sheet with a mask in every cell; blocks that cells share are read as one.
 
     Args:
         mask: The stencil: one mask for all cells or one per cell, each of the cell's size.
@@ -128,18 +128,18 @@ def sheet_mask(mask: Tensor, grid: Grid, *, coverage: str = "center", out: Tenso
     """
     values = _cell_values(mask, grid, coverage)
     height, width = grid.latent_size
-    result = checked_out(out, (height, width), torch.float32, [mask])
+    result = prepare_out(out, (height, width), torch.float32, [mask])
     tops = [grid.cell_rect(row * grid.columns).top for row in range(grid.rows)]
     lefts = [grid.cell_rect(column).left for column in range(grid.columns)]
     # One mask for all cells is one row of one column of masks, read again for every row and column.
     counts = (1, 1) if len(values) == 1 else (grid.rows, grid.columns)
     cells = values.reshape(*counts, *values.shape[1:])
     # (columns, rows, h, w) -> (rows, h, latent width) -> (latent width, latent height)
-    joined = _joined(cells.transpose(0, 1), lefts, grid.stride, width, coverage)
-    sheet = _joined(joined.transpose(1, 2), tops, grid.stride, height, coverage).T
+    joined = _join_axis(cells.transpose(0, 1), lefts, grid.stride, width, coverage)
+    sheet = _join_axis(joined.transpose(1, 2), tops, grid.stride, height, coverage).T
     if coverage == "min":
-        full = _covered(tops, grid.cell.height, grid.stride, height)[:, None]
-        full = full & _covered(lefts, grid.cell.width, grid.stride, width)
+        full = _find_covered(tops, grid.cell.height, grid.stride, height)[:, None]
+        full = full & _find_covered(lefts, grid.cell.width, grid.stride, width)
         sheet = torch.where(full.to(sheet.device), sheet, 0.0)
     return result.copy_(from_units(sheet, result.dtype))
 
@@ -147,19 +147,19 @@ def sheet_mask(mask: Tensor, grid: Grid, *, coverage: str = "center", out: Tenso
 def _cell_values(mask: Tensor, grid: Grid, coverage: str) -> Tensor:
     """The masks (1 or cells, h, w) as float32 in [0, 1], once count and size are what the grid needs."""
     choice(coverage, "coverage", COVERAGES)
-    masks = stacked(mask)
+    masks = read_masks(mask, size=grid.cell)
     count, height, width = masks.shape
     if (height, width) != tuple(grid.cell) or count not in (1, len(grid)):
         cells = "1 mask" if len(grid) == 1 else f"1 or {len(grid)} masks"
         raise InvalidValueError(
             f"the mask has shape {tuple(mask.shape)}; "
-            f"expected {cells} of the cell's size {grid.cell.height} x {grid.cell.width}"
+            f"allowed: {cells} of the cell's size {grid.cell.height} x {grid.cell.width}"
         )
     return to_units(masks)
 
 
 def _phases(grid: Grid, count: int) -> dict[tuple[int, int], list[int]]:
-    """For each (top mod stride, left mod stride) of a cell the numbers of the latent masks that have it."""
+    """For each (top mod stride, left mod stride) of a cell the numbers of the coverages that have it."""
     phases: dict[tuple[int, int], list[int]] = {}
     for cell, rect in enumerate(grid.cell_rects):
         phase = rect.top % grid.stride, rect.left % grid.stride
@@ -175,29 +175,29 @@ def _blocks(phase: int, side: int, stride: int) -> int:
     return -(-(phase + side) // stride)
 
 
-def _alone(values: Tensor, phase: int, stride: int, coverage: str) -> Tensor:
+def _cover_alone(values: Tensor, phase: int, stride: int, coverage: str) -> Tensor:
     """Coverage along the last axis, where all around the values is zero."""
-    reduced = _reduced(values, phase, stride, coverage)
+    reduced = _reduce(values, phase, stride, coverage)
     if coverage == "min":
-        full = _covered([phase], values.shape[-1], stride, reduced.shape[-1])
+        full = _find_covered([phase], values.shape[-1], stride, reduced.shape[-1])
         reduced = torch.where(full.to(values.device), reduced, 0.0)
     return reduced
 
 
-def _joined(cells: Tensor, starts: list[int], stride: int, length: int, coverage: str) -> Tensor:
+def _join_axis(cells: Tensor, starts: list[int], stride: int, length: int, coverage: str) -> Tensor:
     """Coverage along the last axis of (1 or one for each start, ..., side), laid at the starts."""
     # Shared blocks add up, but for max and min; 1 is neutral for a minimum of numbers from 0 to 1.
     combine = {"max": torch.maximum, "min": torch.minimum}.get(coverage, torch.add)
     joined = cells.new_full((*cells.shape[1:-1], length), 1.0 if coverage == "min" else 0.0)
     for index, start in enumerate(starts):
-        part = _reduced(cells[index if len(cells) > 1 else 0], start % stride, stride, coverage)
+        part = _reduce(cells[index if len(cells) > 1 else 0], start % stride, stride, coverage)
         first = start // stride
         place = joined[..., first : first + part.shape[-1]]
         place.copy_(combine(place, part))
     return joined
 
 
-def _reduced(values: Tensor, phase: int, stride: int, coverage: str) -> Tensor:
+def _reduce(values: Tensor, phase: int, stride: int, coverage: str) -> Tensor:
     """Coverage along the last axis, of the values alone, that start `phase` pixels into their first block."""
     if coverage == "nearest":
         return _tap(values, phase, stride, 0)
@@ -234,7 +234,7 @@ def _tap(values: Tensor, phase: int, stride: int, tap: int) -> Tensor:
     return taken
 
 
-def _covered(starts: list[int], side: int, stride: int, length: int) -> Tensor:
+def _find_covered(starts: list[int], side: int, stride: int, length: int) -> Tensor:
     """Which of `length` blocks are covered to the last pixel by sides at these starts; on the CPU."""
     pixels = torch.zeros(length * stride, dtype=torch.bool, device="cpu")
     for start in starts:

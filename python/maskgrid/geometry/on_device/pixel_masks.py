@@ -1,9 +1,7 @@
 """Mask operations as torch operations: the definitions, vectorised.
 
-Every mask is (H, W), (N, H, W) or (N, H, W, C) of which channel 0 counts; bool, uint8 (255 is 1), float16,
-bfloat16, float32 or float64 in [0, 1], on any device. A result has the mask's dtype, device and shape
-(without C), or is written into `out`. A pixel is *inside* where its value, read as float32, is at least
-`level`, rounded to float32.
+Masks and results are shaped and typed as `maskgrid.masks` says, on any device. A pixel is *inside* where
+its value, read as float32, is at least `level`, rounded to float32.
 """
 
 from __future__ import annotations
@@ -14,15 +12,17 @@ from typing import TYPE_CHECKING
 import torch
 
 from maskgrid.geometry.grid import Rect
+from maskgrid.geometry.mask_axes import read_mask_axes
 from maskgrid.geometry.on_device.argument_checks import choice, pixels
 from maskgrid.geometry.on_device.mask_values import (
     at_least,
-    checked,
-    checked_out,
     from_bools,
     from_units,
-    stacked,
+    prepare_out,
+    read_masks,
+    result_dtype,
     to_units,
+    write_result,
 )
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def threshold(mask: Tensor, level: float = 0.5, *, out: Tensor | None = None) ->
         InvalidValueError: Values or a level outside [0, 1], or an `out` of another shape.
         InvalidBufferError: An `out` on another device, or one that overlaps the mask.
     """
-    return _store_bools(at_least(stacked(mask), level), mask, out)
+    return _store_bools(at_least(read_masks(mask), level), mask, out)
 
 
 @torch.no_grad()
@@ -55,13 +55,13 @@ def invert(mask: Tensor, *, out: Tensor | None = None) -> Tensor:
         InvalidValueError: Values outside [0, 1], or an `out` of another shape.
         InvalidBufferError: An `out` on another device, or one that overlaps the mask.
     """
-    masks = checked(stacked(mask))
-    result = checked_out(out, mask.shape[:3], mask.dtype, [mask])
+    masks = read_masks(mask)
+    result = prepare_out(out, mask.shape, result_dtype(mask), [mask])
     # Flipping all bits of a byte is 255 - value.
     inverse = 1 - masks if masks.dtype.is_floating_point else ~masks
-    if result.dtype != mask.dtype:
+    if result.dtype != masks.dtype:
         inverse = from_units(to_units(inverse), result.dtype)
-    return result.copy_(inverse.reshape(result.shape))
+    return write_result(result, mask, inverse)
 
 
 @torch.no_grad()
@@ -80,7 +80,7 @@ def grow(mask: Tensor, radius: float, *, level: float = 0.5, out: Tensor | None 
             another shape.
         InvalidBufferError: An `out` on another device, or one that overlaps the mask.
     """
-    return _store_bools(_grown(at_least(stacked(mask), level), pixels(radius, "radius")), mask, out)
+    return _store_bools(_grow_bools(at_least(read_masks(mask), level), pixels(radius, "radius")), mask, out)
 
 
 @torch.no_grad()
@@ -99,7 +99,7 @@ def shrink(mask: Tensor, radius: float, *, level: float = 0.5, out: Tensor | Non
             another shape.
         InvalidBufferError: An `out` on another device, or one that overlaps the mask.
     """
-    return _store_bools(~_grown(~at_least(stacked(mask), level), pixels(radius, "radius")), mask, out)
+    return _store_bools(~_grow_bools(~at_least(read_masks(mask), level), pixels(radius, "radius")), mask, out)
 
 
 @torch.no_grad()
@@ -128,10 +128,9 @@ def feather(
     shifts = {"inside": 0.0, "outside": 1.0, "centred": 0.5}
     shift = shifts[choice(where, "where", list(shifts))]
     width = pixels(width, "width")
-    dtype = torch.float32 if mask.dtype == torch.bool else mask.dtype
-    inside = at_least(stacked(mask), level)
+    inside = at_least(read_masks(mask), level)
     if width == 0.0:
-        return _store_units(inside.to(torch.float32), mask, dtype, out)
+        return _store_units(inside.to(torch.float32), mask, out)
     # Wider ramps are flat on any mask, and their width would not fit into float32.
     width = min(width, 1e30)
     # Farther from the edge than this the ramp has ended, wherever it lies.
@@ -139,7 +138,7 @@ def feather(
     depth = _distance(~inside, reach) - 0.5
     height = 0.5 - _distance(inside, reach)
     signed = torch.where(inside, depth, height)
-    return _store_units((signed / width + shift).clamp(0.0, 1.0), mask, dtype, out)
+    return _store_units((signed / width + shift).clamp(0.0, 1.0), mask, out)
 
 
 @torch.no_grad()
@@ -151,7 +150,7 @@ def fill_holes(mask: Tensor, *, level: float = 0.5, out: Tensor | None = None) -
         InvalidValueError: Values or a level outside [0, 1], or an `out` of another shape.
         InvalidBufferError: An `out` on another device, or one that overlaps the mask.
     """
-    walls = at_least(stacked(mask), level)
+    walls = at_least(read_masks(mask), level)
     reached = torch.zeros_like(walls)
     reached[:, :1], reached[:, -1:] = True, True
     reached[:, :, :1], reached[:, :, -1:] = True, True
@@ -174,25 +173,25 @@ def bounding_box(mask: Tensor, *, level: float = 0.5) -> Rect | list[Rect]:
         InvalidTypeError: A dtype that no mask has.
         InvalidValueError: Values or a level outside [0, 1].
     """
-    inside = at_least(stacked(mask), level)
+    inside = at_least(read_masks(mask), level)
     tops, bottoms = _ends(inside.any(dim=2))
     lefts, rights = _ends(inside.any(dim=1))
     edges = torch.stack((tops, lefts, bottoms, rights), dim=1).tolist()
     rects = [Rect(*(int(edge) for edge in box)) for box in edges]
-    return rects[0] if mask.ndim == 2 else rects
+    return rects[0] if read_mask_axes(mask.shape).masks is None else rects
 
 
 def _store_bools(inside: Tensor, mask: Tensor, out: Tensor | None) -> Tensor:
-    result = checked_out(out, mask.shape[:3], mask.dtype, [mask])
-    return result.copy_(from_bools(inside, result.dtype).reshape(result.shape))
+    result = prepare_out(out, mask.shape, result_dtype(mask), [mask])
+    return write_result(result, mask, from_bools(inside, result.dtype))
 
 
-def _store_units(units: Tensor, mask: Tensor, dtype: torch.dtype, out: Tensor | None) -> Tensor:
-    result = checked_out(out, mask.shape[:3], dtype, [mask])
-    return result.copy_(from_units(units, result.dtype).reshape(result.shape))
+def _store_units(units: Tensor, mask: Tensor, out: Tensor | None) -> Tensor:
+    result = prepare_out(out, mask.shape, result_dtype(mask, soft=True), [mask])
+    return write_result(result, mask, from_units(units, result.dtype))
 
 
-def _grown(inside: Tensor, radius: float) -> Tensor:
+def _grow_bools(inside: Tensor, radius: float) -> Tensor:
     """Whether a True pixel lies within the radius: down the columns first, then one step for each offset."""
     _, height, width = inside.shape
     radius = min(radius, height + width)

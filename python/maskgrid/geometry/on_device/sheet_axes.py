@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
     from maskgrid.geometry.grid import Size
 
-__all__ = ["checked_channels", "five_axes", "resized"]
+__all__ = ["check_channels", "five_axes", "resize_shape"]
 
 
-def checked_channels(channels: str) -> str:
+def check_channels(channels: str) -> str:
     """The word, once it is one of the two.
 
     Raises:
@@ -43,7 +43,7 @@ def five_axes(image: Tensor, channels: str, *, argument: str, several: bool) -> 
         InvalidValueError: Another number of axes.
     """
     if not isinstance(image, torch.Tensor):
-        raise InvalidTypeError(f"{argument} is of type {type(image).__name__}; allowed is a torch tensor")
+        raise InvalidTypeError(f"{argument} is of type {type(image).__name__}; allowed: a torch tensor")
     batch = image if several else image[None]
     if batch.ndim == 3:
         return batch[:, None, :, :, None]
@@ -52,11 +52,11 @@ def five_axes(image: Tensor, channels: str, *, argument: str, several: bool) -> 
     front = "N, " if several else ""
     with_channels = f"{front}C, H, W" if channels == "first" else f"{front}H, W, C"
     raise InvalidValueError(
-        f"{argument} has shape {tuple(image.shape)}; expected ({front}H, W) or ({with_channels})"
+        f"{argument} has shape {tuple(image.shape)}; allowed: ({front}H, W) or ({with_channels})"
     )
 
 
-def resized(shape: Sequence[int], channels: str, size: Size) -> list[int]:
+def resize_shape(shape: Sequence[int], channels: str, size: Size) -> list[int]:
     """The shape of one image with another height and width."""
     axis = len(shape) - 2 if channels == "first" else 0
     return [*shape[:axis], size.height, size.width, *shape[axis + 2 :]]

@@ -1,10 +1,11 @@
 //! Cells of many forks put together to one sheet.
 
 use super::Sheet;
-use super::grid_walk::{Source, paint};
-use super::shape::{expect, expect_len, of_sheets};
+use super::check_shapes::{expect, expect_len, of_sheets};
+use super::paint_by_cell::{Source, paint};
 use crate::error::{Error, Result};
 use crate::grid::Grid;
+use crate::scratch;
 
 /// Writes one sheet (1, planes, H, W, samples): cell `cells[i]` from fork i of (forks, planes, H, W, samples), all
 /// else from `background`, or from fork 0 without one.
@@ -34,13 +35,12 @@ pub fn merge<T: Copy + Send + Sync>(
     paint(grid, shape, out, |cell| match cell.and_then(|cell| owners[cell]) {
         None => rest,
         Some(fork) => whole(&forks, fork),
-    });
-    Ok(())
+    })
 }
 
 /// For each cell of the grid the fork that it comes from, if any.
 fn owners(grid: &Grid, cells: &[u32]) -> Result<Vec<Option<usize>>> {
-    let mut owners = vec![None; grid.cells() as usize];
+    let mut owners = scratch::filled(None, grid.cell_count() as usize)?;
     for (fork, &cell) in cells.iter().enumerate() {
         grid.position(cell as usize)?;
         if let Some(first) = owners[cell as usize].replace(fork) {

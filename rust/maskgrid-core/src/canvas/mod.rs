@@ -16,24 +16,24 @@
 //! # Ok::<(), maskgrid_core::Error>(())
 //! ```
 
-mod copy;
-mod grid_walk;
+mod check_shapes;
+mod copy_lines;
 mod merge;
+mod mix_pixels;
+mod paint_by_cell;
 mod paste;
-mod pixel;
-mod shape;
 mod soft_mask;
 mod split;
-mod tile;
+mod tile_and_join;
 
 pub use merge::merge;
+pub use mix_pixels::PixelElement;
 pub use paste::{paste, paste_all};
-pub use pixel::PixelElement;
 pub use soft_mask::SoftMask;
 pub use split::split;
-pub use tile::{join, tile};
+pub use tile_and_join::{join, tile};
 
-use crate::view::View;
+use crate::strided_view::View;
 
 /// Images: (images, planes, height, width, samples), see the [module](self).
 pub type Sheet<'a, T> = View<'a, T, 5>;

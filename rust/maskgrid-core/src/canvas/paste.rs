@@ -1,12 +1,13 @@
 //! Windows put over an original, hard or through a soft mask.
 
 use super::Sheet;
-use super::copy::{Lines, Pixel, Rows, copy_rect, for_rows};
-use super::pixel::{PixelElement, mix_run, spread};
-use super::shape::{expect, expect_len};
+use super::check_shapes::{expect, expect_len};
+use super::copy_lines::{Lines, Pixel, Rows, copy_rect, for_rows};
+use super::mix_pixels::{PixelElement, mix_run, spread};
 use super::soft_mask::{Kind, SoftMask};
 use crate::error::{Error, Result, tuple};
-use crate::geometry::{Pixel as PixelUnit, Rect};
+use crate::rect::{Pixel as PixelUnit, Rect};
+use crate::scratch;
 
 /// Samples that are mixed at a time: they and their mask stay in the first cache.
 const STRIP: usize = 1024;
@@ -32,9 +33,8 @@ pub fn paste<T: PixelElement>(
     expect_len(out, shape)?;
     for_rows(out, shape, |rows, out| {
         copy_original(&original, rows, out);
-        overlay(&patches, rows.image, places[rows.image], mask, rows, width, out);
-    });
-    Ok(())
+        overlay(&patches, rows.image, places[rows.image], mask, rows, width, out)
+    })
 }
 
 /// Writes one sheet (1, planes, H, W, samples) with all patches, in their order; else like [`paste`].
@@ -54,10 +54,10 @@ pub fn paste_all<T: PixelElement>(
     for_rows(out, original.shape(), |rows, out| {
         copy_original(&original, rows, out);
         for (patch, &place) in places.iter().enumerate() {
-            overlay(&patches, patch, place, mask, rows, width, out);
+            overlay(&patches, patch, place, mask, rows, width, out)?;
         }
-    });
-    Ok(())
+        Ok(())
+    })
 }
 
 fn check<T: Copy>(
@@ -106,18 +106,21 @@ fn overlay<T: PixelElement>(
     rows: &Rows,
     width: usize,
     out: &mut [T],
-) {
+) -> Result<()> {
     let samples = patches.shape()[4];
     let (first, end) = (rows.rows.start.max(place.top as usize), rows.rows.end.min(place.bottom as usize));
     if first >= end || place.is_empty() {
-        return;
+        return Ok(());
     }
     let pitch = width * samples;
     let target = &mut out[(first - rows.rows.start) * pitch + place.left as usize * samples..];
     let from = Pixel { image: patch, plane: rows.plane, row: first - place.top as usize, column: 0 };
     let size = (end - first, place.width() as usize);
     match mask {
-        None => copy_rect(patches, from, size, target, pitch),
+        None => {
+            copy_rect(patches, from, size, target, pitch);
+            Ok(())
+        }
         Some(mask) => mix_rect(patches, from, size, mask, target, pitch),
     }
 }
@@ -130,10 +133,10 @@ fn mix_rect<T: PixelElement>(
     mask: &SoftMask<'_>,
     target: &mut [T],
     pitch: usize,
-) {
+) -> Result<()> {
     let samples = patches.shape()[4];
     let lines = Lines::new(patches, from);
-    let mut strip = Strip::new(mask, if mask.shape()[0] == 1 { 0 } else { from.image }, samples);
+    let mut strip = Strip::new(mask, if mask.shape()[0] == 1 { 0 } else { from.image }, samples)?;
     for (y, target) in target.chunks_mut(pitch).take(height).enumerate() {
         let line = &mut target[..width * samples];
         for (kind, run) in mask.runs(strip.index, from.row + y) {
@@ -145,6 +148,7 @@ fn mix_rect<T: PixelElement>(
             }
         }
     }
+    Ok(())
 }
 
 /// Scratch memory for a short piece of a line of a patch and of its mask.
@@ -160,9 +164,11 @@ struct Strip<'a, T> {
 }
 
 impl<'a, T: PixelElement> Strip<'a, T> {
-    fn new(mask: &'a SoftMask<'a>, index: usize, samples: usize) -> Self {
+    fn new(mask: &'a SoftMask<'a>, index: usize, samples: usize) -> Result<Self> {
         let pixels = (STRIP / samples).max(1);
-        Self { mask, index, samples, pixels, values: Vec::new(), spread: Vec::new(), patch: Vec::new() }
+        let (values, spread) = (scratch::with_room(pixels)?, scratch::with_room(pixels * samples)?);
+        let patch = scratch::with_room(pixels * samples)?;
+        Ok(Self { mask, index, samples, pixels, values, spread, patch })
     }
 
     /// Mixes pixels of a line, which are those of the mask from (row, column) on, into `target`.

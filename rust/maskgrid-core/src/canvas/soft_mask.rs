@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
-use crate::element::Element;
 use crate::error::{Error, Result};
+use crate::mask_element::Element;
+use crate::parallel;
+use crate::pixel_mask::read_mask::OnesAlone;
+use crate::scratch;
 use crate::simd::vectorized;
-use crate::view::View;
+use crate::strided_view::View;
 
 /// Columns that are looked at together: a run of zeros or ones is found where it fills a block.
 const BLOCK: usize = 32;
@@ -51,19 +52,24 @@ impl<'a> SoftMask<'a> {
     /// Checks masks of any number type.
     ///
     /// # Errors
-    /// When a value is NaN or lies outside 0..=1.
+    /// When a value is NaN or lies outside 0..=1, bytes are 1 at most, or there is not enough memory.
     pub fn new<M: Element>(masks: View<'a, M, 3>) -> Result<Self> {
         let shape = masks.shape();
         let [count, height, width] = shape;
         let rows = count * height;
         let step = (PIECE / width.max(1)).max(1);
         let pieces = rows.div_ceil(step);
-        let scan = |piece: usize| scan(&masks, piece * step..((piece + 1) * step).min(rows));
-        let found: Vec<_> =
-            if pieces > 1 { (0..pieces).into_par_iter().map(scan).collect() } else { (0..pieces).map(scan).collect() };
-        let (mut runs, mut first) = (Vec::new(), vec![0]);
+        let ones = OnesAlone::new();
+        let mut found = scratch::collected((0..pieces).map(|_| Found::default()))?;
+        parallel::for_each_chunk(&mut found, 1, step * width * size_of::<M>(), |piece, found| {
+            found[0] = scan(&masks, piece * step..((piece + 1) * step).min(rows), &ones)?;
+            Ok(())
+        })?;
+        ones.check()?;
+        let mut runs = scratch::with_room(found.iter().map(|piece| piece.runs.len()).sum())?;
+        let mut first = scratch::with_room(rows + 1)?;
+        first.push(0);
         for piece in found {
-            let piece = piece.map_err(|index| mask_value(&masks, index))?;
             first.extend(piece.ends.iter().map(|end| runs.len() + end));
             runs.extend(piece.runs);
         }
@@ -91,6 +97,7 @@ impl<'a> SoftMask<'a> {
 }
 
 /// The runs of some rows.
+#[derive(Default)]
 struct Found {
     runs: Vec<Run>,
     /// Where the runs of each row end.
@@ -99,20 +106,24 @@ struct Found {
 
 impl Found {
     /// Adds a block to the last run of the row that begins at run `begin`, or begins another.
-    fn extend(&mut self, begin: usize, kind: Kind, start: usize, end: usize) {
+    fn extend(&mut self, begin: usize, kind: Kind, start: usize, end: usize) -> Result<()> {
         let (start, end) = (start as u32, end as u32);
         match self.runs[begin..].last_mut() {
             Some(last) if last.kind == kind => last.end = end,
-            _ => self.runs.push(Run { kind, start, end }),
+            _ => {
+                scratch::make_room(&mut self.runs, 1)?;
+                self.runs.push(Run { kind, start, end });
+            }
         }
+        Ok(())
     }
 }
 
-/// The runs of some rows, or the row and column that the first bad value lies at or behind.
-fn scan<M: Element>(masks: &View<'_, M, 3>, rows: Range<usize>) -> std::result::Result<Found, [usize; 3]> {
+/// The runs of some rows.
+fn scan<M: Element>(masks: &View<'_, M, 3>, rows: Range<usize>, ones: &OnesAlone) -> Result<Found> {
     let [_, height, width] = masks.shape();
     let dense = masks.dense_from(2);
-    let mut found = Found { runs: Vec::new(), ends: Vec::with_capacity(rows.len()) };
+    let mut found = Found { runs: Vec::new(), ends: scratch::with_room(rows.len())? };
     let mut buffer = [M::ZERO; BLOCK];
     vectorized(|| {
         for row in rows {
@@ -125,8 +136,9 @@ fn scan<M: Element>(masks: &View<'_, M, 3>, rows: Range<usize>) -> std::result::
                     buffer[..len].iter_mut().zip(masks.line(index)).for_each(|(out, value)| *out = value);
                     &buffer[..len]
                 };
-                let kind = kind_of(block).ok_or(index)?;
-                found.extend(begin, kind, start, start + len);
+                let kind = kind_of(block).ok_or_else(|| mask_value(masks, index))?;
+                ones.look(block);
+                found.extend(begin, kind, start, start + len)?;
             }
             found.ends.push(found.runs.len());
         }
