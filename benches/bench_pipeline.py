@@ -19,8 +19,8 @@ from PIL import Image
 
 from harness import Report, Way, compare, duration, machine, times
 from maskgrid import Grid, MaskGrid, canvas
+from maskgrid.bundled_model import BUNDLED, read_demo
 from maskgrid.cli.run_and_save import quiet
-from maskgrid.load_pipeline import BUNDLED, demo
 
 DOCS = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 MARKER = "figures of bench_pipeline.py"
@@ -39,13 +39,13 @@ class Job:
     @cached_property
     def sheet(self) -> np.ndarray:
         """(H, W, 3) uint8."""
-        pixels = np.asarray(Image.open(demo().image))
+        pixels = np.asarray(Image.open(read_demo().image))
         return np.ascontiguousarray(pixels[: self.rows * self.cell, : self.columns * self.cell])
 
     @cached_property
     def stencil(self) -> np.ndarray:
         """(h, w) uint8, hard."""
-        return np.asarray(Image.open(demo().mask).convert("L"))
+        return np.asarray(Image.open(read_demo().mask).convert("L"))
 
     @property
     def cell(self) -> int:
@@ -74,9 +74,9 @@ class Job:
         """What pipelines are told."""
         size = {"height": self.sheet.shape[0], "width": self.sheet.shape[1]}
         return {
-            "prompt": demo().prompts[4],
+            "prompt": read_demo().prompts[4],
             "num_inference_steps": STEPS,
-            "guidance_scale": demo().cfg,
+            "guidance_scale": read_demo().cfg,
             **size,
         }
 
@@ -89,7 +89,7 @@ class Job:
             columns=self.columns,
             mode=mode,
             prompt=self.told["prompt"],
-            cfg=demo().cfg,
+            cfg=read_demo().cfg,
             steps=STEPS,
         )
         return [forks.array(n) for n in range(len(forks))]

@@ -14,7 +14,7 @@ import matplotlib as mpl
 import numpy as np
 
 from maskgrid import MaskGrid
-from maskgrid.load_pipeline import BUNDLED, demo
+from maskgrid.bundled_model import BUNDLED, read_demo
 from maskgrid.result.folder import write_picture
 from maskgrid.sampling import Progress
 
@@ -60,7 +60,7 @@ class Recorder:
 
 def settings() -> dict[str, Any]:
     """The demonstration's, without its prompts."""
-    shown = demo()
+    shown = read_demo()
     sheet = {"image": shown.image, "mask": shown.mask, "rows": shown.rows, "columns": shown.columns}
     return {**sheet, "steps": STEPS, "cfg": shown.cfg}
 
@@ -68,7 +68,7 @@ def settings() -> dict[str, Any]:
 def draw_mode(figure: SubFigure, maker: MaskGrid, fork_at: int, title: str) -> None:
     """One run: its pictures by step, one above the other once the forks are apart, and its forks."""
     recorder = Recorder(maker)
-    prompt = demo().prompts[4]
+    prompt = read_demo().prompts[4]
     forks = maker(**settings(), prompt=prompt, fork_at=fork_at, seed=SEED, callback=recorder)
     axes = figure.subplots(
         len(SHOWN_FORKS), len(SHOWN_STEPS) + 1, gridspec_kw={"wspace": 0.06, "hspace": 0.06}
@@ -93,7 +93,7 @@ def main() -> None:
     """Run, draw, save."""
     IMAGES.mkdir(exist_ok=True)
     maker = MaskGrid.load(BUNDLED, device="cpu")
-    forks = maker(**settings(), prompt=list(demo().prompts), mode="fork")
+    forks = maker(**settings(), prompt=list(read_demo().prompts), mode="fork")
     write_picture(forks.contact_sheet(), IMAGES / "contact.png", force=True)
     figure: Figure = plt.figure(figsize=(10, 13), layout="constrained")
     for part, (fork_at, title) in zip(figure.subfigures(len(MODES), 1), MODES, strict=True):

@@ -40,11 +40,11 @@ def conditioning_of(host: DiffusersHost, inputs: RunInputs, plan: RunPlan) -> di
     _check_words(host, options)
     told = dict(options.pipe_kwargs)
     if options.cfg is not None:
-        if host.layout.cfg in told:
+        if host.family.cfg in told:
             raise InvalidTypeError(
-                f"cfg and {host.layout.cfg} are both given and mean the same; allowed: one of them"
+                f"cfg and {host.family.cfg} are both given and mean the same; allowed: one of them"
             )
-        told[host.layout.cfg] = options.cfg
+        told[host.family.cfg] = options.cfg
     told |= {name: plan.of_forks(text) for name, text in inputs.texts.items()}
     for name, given in inputs.pictures.items():
         canvas = plan.forks.grid.canvas if name == "control_image" else None

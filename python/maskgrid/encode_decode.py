@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import torch
 
 from maskgrid.errors import (
     AutoencoderError,
+    MaskGridWarning,
     RunInterrupted,
     attach_finished,
     in_one_line,
@@ -77,7 +79,11 @@ def decode_forks(
         for patch, latent, cell in zip(patches, latents, latents.cells, strict=True):
             rows, columns = inputs.grid.cell_rect(cell).slices
             patch[...] = inputs.pixels[rows, columns]
-            patch[..., :3] = eight_bit_picture(host.decode(latent)[0, :, rows, columns])
+            picture = host.decode(latent)
+            if host.is_flagged(picture):
+                _warn_of_flagged(cell)
+            else:
+                patch[..., :3] = eight_bit_picture(picture[0, :, rows, columns])
             done += 1
             if inputs.options.decode_callback:
                 inputs.options.decode_callback(done, len(latents))
@@ -139,6 +145,16 @@ def _in_our_words(error: BaseException, done: int, count: int) -> BaseException:
     if is_out_of_memory(error):
         return _short_of_memory(f"fork {done + 1} of {count} could not be decoded", error)
     return error
+
+
+def _warn_of_flagged(cell: int) -> None:
+    """Say that a fork keeps its cell as it was, for the pipeline's safety checker."""
+    warnings.warn(
+        f"the pipeline's safety checker flags what was drawn in cell {cell}, which stays as it was; "
+        "allowed: another prompt or seed, or a pipeline with safety_checker=None",
+        MaskGridWarning,
+        stacklevel=2,
+    )
 
 
 def _short_of_memory(what: str, error: BaseException) -> AutoencoderError:

@@ -8,6 +8,7 @@
     +-- DenoiserError       (RuntimeError)  the network returned something unusable, or did not fit
     +-- AutoencoderError    (RuntimeError)  the VAE did: of the sheet, or of a finished fork
     +-- CallbackError       (RuntimeError)  a callback raised StopIteration, which would end somebody's loop
+    +-- PipelineBusyError   (RuntimeError)  a pipeline that already runs was asked for another run
     +-- CancelledError      (RuntimeError)  a callback asked to stop
     +-- OutputExistsError   (FileExistsError) the output is there and was not to be replaced
 
@@ -38,6 +39,7 @@ __all__ = [
     "MaskGridWarning",
     "MissingExtraError",
     "OutputExistsError",
+    "PipelineBusyError",
     "RunInterrupted",
     "attach_finished",
     "in_one_line",
@@ -89,6 +91,10 @@ class AutoencoderError(MaskGridError, RuntimeError):
 
 class CallbackError(MaskGridError, RuntimeError):
     """A callback raised StopIteration, which would have ended the engine's loop as if all were done."""
+
+
+class PipelineBusyError(MaskGridError, RuntimeError):
+    """A pipeline that already runs was asked for another run, and was not to wait or could not."""
 
 
 class CancelledError(MaskGridError, RuntimeError):

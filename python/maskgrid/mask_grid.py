@@ -45,15 +45,19 @@ class MaskGrid:
 
     It can be pickled and copied as far as its pipeline can.
 
+    One run at a time uses a pipeline, whichever objects and threads ask for it; `clone()` gives another that
+    may run beside this one.
+
     Args:
-        pipe: Any text-to-image pipeline of diffusers that there is a layout for; it stays as it is.
+        pipe: A text-to-image pipeline of diffusers, of a family that is known; it stays as it is.
+        wait: Whether a run waits for another thread's to end; if not, it raises PipelineBusyError.
 
     Raises:
-        InvalidTypeError: No layout for this pipeline.
+        InvalidTypeError: A pipeline of no known family.
     """
 
-    def __init__(self, pipe: Any) -> None:
-        self.host = DiffusersHost(pipe)
+    def __init__(self, pipe: Any, *, wait: bool = True) -> None:
+        self.host = DiffusersHost(pipe, wait=wait)
         self._source: dict[str, Any] = {}
 
     @classmethod
@@ -69,13 +73,26 @@ class MaskGrid:
 
         Raises:
             MaskGridError: No such model, or it can't be loaded.
-            InvalidTypeError: No layout for its pipeline.
+            InvalidTypeError: Its pipeline is of no known family.
         """
         name = str(model)
         path = Path(name).expanduser()
         made = cls(load_pipeline(name, device=device, dtype=dtype))
         where = str(path.resolve()) if path.exists() else name
         made._source = {"pipeline": {"model": where, "device": device, "dtype": dtype}}
+        return made
+
+    def clone(self) -> MaskGrid:
+        """Another one, with a scheduler of its own over the same weights: both may run side by side.
+
+        Raises:
+            InvalidTypeError: A pipeline with hooks in its networks, such as those of offloading, which move
+                or cast the weights that a clone would share.
+            PipelineBusyError: The pipeline runs in this thread, or in another that is not to be waited for.
+        """
+        made = type(self)(self.host.pipe, wait=self.host.wait)
+        made.host = self.host.clone()
+        made._source = dict(self._source)
         return made
 
     def __call__(self, **arguments: Unpack[RunArguments]) -> Forks:
@@ -125,13 +142,13 @@ class MaskGrid:
     def run(self, inputs: RunInputs) -> Forks:
         """Make the forks of what `maskgrid.run_inputs.read_inputs` read, as the call itself does."""
         log = RunLog()
-        plan = plan_run(inputs, stride=self.host.stride, align=self.host.layout.align)
+        plan = plan_run(inputs, stride=self.host.stride, align=self.host.family.align)
         told = conditioning_of(self.host, inputs, plan)
         controls = _controls_of_forks(inputs, plan, told)
         hand_over = partial(_forks_of, inputs, plan, {**_settings(inputs, controls), **self._source})
         inputs = log.listening(inputs)
         decode = partial(self._decode, inputs=inputs, hand_over=hand_over, log=log)
-        with log.run(inputs, plan, type(self.host.pipe).__name__), finish_as_pictures(decode):
+        with self.host.reserve(), log.run(inputs, plan, self.host.name), finish_as_pictures(decode):
             sheet = encode_sheet(self.host, inputs.pixels, plan.forks.grid.canvas)
             table = self.host.table(plan.latent_size, inputs.options.steps)
             sampling = prepare_forks(
@@ -184,7 +201,7 @@ class MaskGrid:
             return decode_forks(self.host, latents, inputs, hand_over=hand_over)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restored, (type(self), self.host.pipe, self._source)
+        return _restore, (type(self), self.host.pipe, self.host.wait, self._source)
 
 
 MaskGrid.__call__.__signature__ = call_signature(Forks)  # type: ignore[attr-defined]
@@ -209,9 +226,9 @@ def repeat(manifest: str | os.PathLike[str], **changes: Any) -> Forks:
     return MaskGrid.load(**source).again(manifest, **changes)
 
 
-def _restored(kind: type[MaskGrid], pipe: Any, source: dict[str, Any]) -> MaskGrid:
+def _restore(kind: type[MaskGrid], pipe: Any, wait: bool, source: dict[str, Any]) -> MaskGrid:
     """A `MaskGrid` as it was pickled."""
-    made = kind(pipe)
+    made = kind(pipe, wait=wait)
     made._source = source
     return made
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Required, get_type_hints
 
 from maskgrid.errors import InvalidTypeError
+from maskgrid.hosts.diffusers.pipeline_arguments import TEXTS
 from maskgrid.sampling import CONTROL_NAMES, ControlOptions, Controls
 from maskgrid.sampling.forking.progress import Callback  # noqa: TC001 - the signature's types are read
 
@@ -35,7 +36,6 @@ DecodeCallback = Callable[[int, int], object]
 Pixels = int | tuple[int, int]
 Texts = str | Sequence[str] | Sequence[Sequence[str]]
 """One for all cells, one for each, or a table of rows."""
-TEXTS = ("prompt", "negative_prompt", "prompt_2", "negative_prompt_2", "prompt_3", "negative_prompt_3")
 
 
 class RunArguments(ControlOptions, total=False):

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from maskgrid import Forks
-from maskgrid import load_pipeline as models
+from maskgrid import bundled_model as models
 from maskgrid.cli import main
 from maskgrid.cli.progress_line import Meter, Reporter
 from maskgrid.sampling import Progress
@@ -283,7 +283,7 @@ def test_demo_enlarges_its_sheet_to_what_another_model_was_made_for(
     config = Path("other/unet/config.json")
     config.write_text(json.dumps({**json.loads(config.read_text()), "sample_size": size}))
     shown = models.Demo(Path("sheet.png"), Path("stencil.png"), 2, 3, ("a face",) * 6, cfg=2.5)
-    monkeypatch.setattr("maskgrid.cli.demo.demo", lambda: shown)
+    monkeypatch.setattr("maskgrid.cli.demo.read_demo", lambda: shown)
     assert main(["demo", "--model", "other", "--steps", "1", "--device", "cpu", "--out", "out"]) == 0
     forks = Forks.load("out")
     assert forks.original.size == (48 * times, 32 * times)

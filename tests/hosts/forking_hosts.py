@@ -21,7 +21,7 @@ STEPS = 3
 def sheet(host: DiffusersHost, seed: int = 1) -> Tensor:
     """(1, C, h, w) clean latents."""
     generator = torch.Generator().manual_seed(seed)
-    return torch.randn(1, host.layout.channels, *SIZE, generator=generator)
+    return torch.randn(1, host.family.channels, *SIZE, generator=generator)
 
 
 def stencils() -> Tensor:

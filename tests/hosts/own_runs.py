@@ -36,10 +36,10 @@ def own_run(
 
 def distance_from_own_run(host: DiffusersHost, told: Mapping[str, Any]) -> float:
     """How far a white stencil's latents are from those of the pipeline's own run, relative; of both modes."""
-    layout, steps = host.layout, 4
+    family, steps = host.family, 4
     noise = sheet(host, seed=5)
     pixels = (SIZE[0] * host.stride, SIZE[1] * host.stride)
-    given = (layout.given or layout.pack)(noise).to(host.dtype)
+    given = family.latents_argument(noise).to(host.dtype)
     packed, scheduler = own_run(
         host.pipe, told, given, pixels, num_inference_steps=steps, output_type="latent"
     )
@@ -53,7 +53,7 @@ def distance_from_own_run(host: DiffusersHost, told: Mapping[str, Any]) -> float
     start = (x - table.start(image, torch.zeros_like(image), sigmas[0])) / unit
     white = {"masks": torch.ones(1, 1, *SIZE), "noise": start, "schedule": sigmas, "steps": steps}
     ours = (fork_latents(host, told, mode=mode, **white).latents for mode in ("sample", "fork"))
-    expected = layout.unpack(packed, SIZE).float()
+    expected = family.unpack(packed, SIZE).float()
     return max(relative(latents, expected) for latents in ours)
 
 

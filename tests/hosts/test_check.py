@@ -62,10 +62,10 @@ def test_latents_that_are_not_used_are_found() -> None:
 
 def test_a_wrong_latent_format_is_found() -> None:
     pipe, told = build("sd")
-    pipe.vae.register_to_config(latent_channels=5)
+    pipe.vae.register_to_config(block_out_channels=[4])
     report = check(pipe, **told)
     assert not report.trusted
-    assert "the layout says (1, 5, 16, 16)" in str(report)
+    assert "its family says (1, 4, 16, 16)" in str(report)
 
 
 def test_what_can_not_be_run_is_said() -> None:

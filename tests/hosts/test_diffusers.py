@@ -60,7 +60,7 @@ def test_its_side_is_that_of_the_pictures_which_the_pipeline_makes_unasked(famil
     host, told = hosted(family)
     own = host.pipe(**told, num_inference_steps=2, output_type="latent", return_dict=False)[0]
     cells = host.side // host.stride
-    assert host.layout.unpack(own, (cells, cells)).shape[-2:] == (cells, cells)
+    assert host.family.unpack(own, (cells, cells)).shape[-2:] == (cells, cells)
 
 
 @every_family
@@ -86,13 +86,13 @@ def test_forks_have_their_own_embeddings(family: str) -> None:
 def test_decoding_is_the_pipelines(family: str) -> None:
     host, told = hosted(family)
     noise = sheet(host, seed=5)
-    latents = (host.layout.given or host.layout.pack)(noise)
+    latents = host.family.latents_argument(noise)
     pixels = (SIZE[0] * host.stride, SIZE[1] * host.stride)
     packed, picture = (
         own_run(host.pipe, told, latents, pixels, num_inference_steps=2, output_type=kind)[0]
         for kind in ("latent", "pt")
     )
-    ours = host.decode(host.layout.unpack(packed, SIZE))
+    ours = host.decode(host.family.unpack(packed, SIZE))
     assert ours.shape == (1, 3, *pixels)
     torch.testing.assert_close(ours / 2 + 0.5, picture.float(), atol=1e-5, rtol=0)
 
@@ -131,17 +131,17 @@ def test_the_shift_is_the_one_that_the_pipeline_passes(family: str) -> None:
             super().set_timesteps(num_inference_steps, device, sigmas, mu)
 
     pipe.scheduler = Recorder.from_config(pipe.scheduler.config)
-    given = (host.layout.given or host.layout.pack)(sheet(host))
+    given = host.family.latents_argument(sheet(host))
     size = {"height": SIZE[0] * host.stride, "width": SIZE[1] * host.stride}
     pipe(**told, **size, latents=given, num_inference_steps=2, output_type="latent")
-    assert host.layout.mu(pipe, SIZE, 2) == pytest.approx(passed[0], abs=1e-9)
+    assert host.family.mu(pipe, SIZE, 2) == pytest.approx(passed[0], abs=1e-9)
     fork_latents(host, told, steps=2)
 
 
 def test_another_shift_than_the_pipelines_is_an_error() -> None:
     pipe, told = build("flux")
     host = DiffusersHost(pipe)
-    host.layout = dataclasses.replace(host.layout, seq_len=lambda h, w: h * w)
+    host.family = dataclasses.replace(host.family, count_tokens=lambda h, w: h * w)
     with pytest.raises(MaskGridError, match="the pipeline shifts its noise by mu"):
         fork_latents(host, told)
 

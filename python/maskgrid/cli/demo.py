@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from maskgrid.bundled_model import BUNDLED, read_demo
 from maskgrid.cli.run_and_save import load, make_and_save
-from maskgrid.load_pipeline import BUNDLED, demo
 from maskgrid.pictures.images import pillow, read_image, to_pil
 from maskgrid.result.folder import check_folder_is_free
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image
 
-    from maskgrid.load_pipeline import Demo
+    from maskgrid.bundled_model import Demo
 
 __all__ = ["run"]
 
@@ -22,7 +22,7 @@ __all__ = ["run"]
 def run(options: argparse.Namespace) -> int:
     """Redraw every cell of the demonstration's sheet, each with a prompt of its own."""
     check_folder_is_free(options.out, force=options.force)
-    shown = demo()
+    shown = read_demo()
     maker = load(options.model, options.device, options.dtype)
     image, mask = _enlarged(shown, maker.host.side)
     settings: dict[str, Any] = {

@@ -35,7 +35,7 @@ def quiet() -> None:
 
 def load(model: str, device: str | None, dtype: str | None) -> MaskGrid:
     """A `MaskGrid` for a model by name."""
-    from maskgrid.load_pipeline import BUNDLED, bundled_folder
+    from maskgrid.bundled_model import BUNDLED, bundled_folder
 
     if model == BUNDLED:
         # Says so before torch is imported.

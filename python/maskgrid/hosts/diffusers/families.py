@@ -1,124 +1,75 @@
-"""Layouts: what differs between families of pipelines, said once each.
+"""The families of pipelines that can be hosted, and which of them a pipeline belongs to.
 
-The engine knows latents as (n, C, h, w). A layout says how they go through a family's loop, how many pixels a
-latent cell has, and what the family's networks want besides.
+A family is told by how a class's name begins. `docs/diffusers.md` lists every class of diffusers that this
+takes.
 """
 
 from __future__ import annotations
 
 import inspect
 import math
-import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
 
 from maskgrid.errors import InvalidTypeError
-from maskgrid.hosts.diffusers.vae_codecs import (
-    Codec,
-    DeepCompressionCodec,
-    KLCodec,
-    PatchNormCodec,
-    VideoCodec,
-)
+from maskgrid.hosts.diffusers.pipeline_family import PipelineFamily
+from maskgrid.hosts.diffusers.token_packing import fold_tokens, pack_blocks, pack_cells, unpack_blocks
+from maskgrid.hosts.diffusers.vae_codecs import DeepCompressionCodec, KLCodec, PatchNormCodec, VideoCodec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Layout", "accepted_arguments", "layout_of", "network_of", "supported_families"]
+__all__ = ["accepted_arguments", "explain_refusal", "family_of", "network_of", "supported_families"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Layout:
-    """A family's way with latents.
-
-    Attributes:
-        family: Its name.
-        codec: Pixels to latents and back.
-        stride: Pixels per latent cell of the engine.
-        channels: C of the engine's latents.
-        align: What the sides of the latents have to be multiples of.
-        pack: (n, C, h, w) as it goes through the loop.
-        unpack: The inverse, for a sheet of (h, w).
-        given: (n, C, h, w) as the argument `latents` takes it.
-        dtype: Of the latents in the loop; None is the network's.
-        seq_len: Tokens of a sheet of (h, w), by which dynamic shifting goes.
-        max_shift: The largest shift, where the scheduler does not say.
-        fixed_mu: The dynamic shift, where it is the same for every size.
-        cfg: The pipeline's argument for the scale of classifier-free guidance.
-    """
-
-    family: str
-    codec: Codec
-    stride: int
-    channels: int
-    align: int = 1
-    pack: Callable[[Tensor], Tensor] = lambda x: x
-    unpack: Callable[[Tensor, tuple[int, int]], Tensor] = lambda x, size: x
-    given: Callable[[Tensor], Tensor] | None = None
-    dtype: torch.dtype | None = None
-    seq_len: Callable[[int, int], int] = lambda h, w: (h // 2) * (w // 2)
-    max_shift: float = 1.15
-    fixed_mu: float | None = None
-    cfg: str = "guidance_scale"
-
-    def mu(self, pipe: Any, size: tuple[int, int], steps: int) -> float | None:
-        """The dynamic shift of a sheet of (h, w), computed by the pipeline's own function; None without."""
-        config = pipe.scheduler.config
-        if not config.get("use_dynamic_shifting", False):
-            return None
-        if self.fixed_mu is not None:
-            return self.fixed_mu
-        tokens = self.seq_len(*size)
-        empirical = _function_beside(pipe, "compute_empirical_mu")
-        if empirical is not None:
-            return float(empirical(image_seq_len=tokens, num_steps=steps))
-        linear = _function_beside(pipe, "calculate_shift")
-        if linear is not None:
-            defaults = {
-                "base_image_seq_len": 256,
-                "max_image_seq_len": 4096,
-                "base_shift": 0.5,
-                "max_shift": self.max_shift,
-            }
-            return float(linear(tokens, *(config.get(key, value) for key, value in defaults.items())))
-        raise InvalidTypeError(
-            f"{type(pipe).__name__} shifts its noise dynamically in a way that is not known; "
-            f"allowed: a module with calculate_shift or compute_empirical_mu"
-        )
-
-
-def layout_of(pipe: Any) -> Layout:
-    """The layout of a pipeline.
+def family_of(pipe: Any) -> PipelineFamily:
+    """The family of a pipeline, with what its own VAE and network say.
 
     Raises:
-        InvalidTypeError: No layout for its family, or a part or an argument that is missing; the message
-            names it.
+        InvalidTypeError: It belongs to none, or a part or an argument is missing, or its network reads
+            something else than latents; the message names what.
     """
-    name = type(pipe).__name__
+    kind = type(pipe)
     missing = [part for part in ("scheduler", "vae") if getattr(pipe, part, None) is None]
     if missing:
-        raise InvalidTypeError(f"{name} has no {' and no '.join(missing)}; allowed: a pipeline with both")
-    network_of(pipe)
-    accepted, takes_any = accepted_arguments(pipe)
+        raise InvalidTypeError(
+            f"{kind.__name__} has no {' and no '.join(missing)}; allowed: a pipeline with both"
+        )
+    network = network_of(pipe)
+    refusal = explain_refusal(kind)
+    if refusal is not None:
+        raise InvalidTypeError(refusal)
+    make = _maker_of(kind)
+    assert make is not None, "a class without one was refused"
+    try:
+        family = make(pipe)
+    except AttributeError as error:
+        raise InvalidTypeError(
+            f"{kind.__name__} has a {type(pipe.vae).__name__} as its VAE, which its family is not known to "
+            f"have ({error}); allowed: the VAE that the pipeline was made for, or AutoencoderTiny where "
+            "that is an AutoencoderKL"
+        ) from error
+    _check_channels(kind.__name__, network, family)
+    return family
+
+
+def explain_refusal(kind: type) -> str | None:
+    """Why pipelines of a class can't be hosted, in a sentence; None if they can."""
+    accepted, takes_any = accepted_arguments(kind)
     missing = [argument for argument in _NEEDED if argument not in accepted and not takes_any]
     if missing:
-        raise InvalidTypeError(
-            f"{name} takes no {' and no '.join(missing)}; allowed: a text-to-image pipeline, which takes them"
+        return (
+            f"{kind.__name__} takes no {' and no '.join(missing)}; "
+            "allowed: a text-to-image pipeline, which takes them"
         )
     surplus = [argument for argument in _OTHER_JOBS if argument in accepted]
-    for kind in type(pipe).__mro__:
-        for names, make in _FAMILIES:
-            if kind.__name__.startswith(names) and not surplus:
-                if any(word in kind.__name__ for word in _OTHER_NAMES):
-                    break
-                return make(pipe)
+    if not surplus and _maker_of(kind) is not None:
+        return None
     reason = f" (it takes {' and '.join(surplus)}: not a text-to-image pipeline)" if surplus else ""
-    raise InvalidTypeError(
-        f"{name} has no layout for its latents{reason}; "
-        f"there are layouts for text-to-image pipelines of {', '.join(supported_families())}"
+    return (
+        f"{kind.__name__} is of no family that is known{reason}; "
+        f"allowed: text-to-image pipelines of {', '.join(supported_families())}"
     )
 
 
@@ -136,16 +87,16 @@ def network_of(pipe: Any) -> Any:
     )
 
 
-def accepted_arguments(pipe: Any) -> tuple[set[str], bool]:
-    """The names of a pipeline's arguments, and whether it has a use for any other.
+def accepted_arguments(kind: type) -> tuple[set[str], bool]:
+    """The names of a pipeline class's arguments, and whether it has a use for any other.
 
     Pipelines of diffusers take **kwargs for what they deprecated and say nothing to anything else.
     """
-    parameters = inspect.signature(pipe.__call__).parameters.values()
+    _, *parameters = inspect.signature(kind.__call__).parameters.values()
     starred = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     names = {each.name for each in parameters if each.kind not in starred}
     has_others = any(each.kind == inspect.Parameter.VAR_KEYWORD for each in parameters)
-    return names, has_others and not type(pipe).__module__.startswith("diffusers.")
+    return names, has_others and not kind.__module__.startswith("diffusers.")
 
 
 def supported_families() -> list[str]:
@@ -153,89 +104,121 @@ def supported_families() -> list[str]:
     return [name for names, _ in _FAMILIES for name in names]
 
 
-def _spatial(pipe: Any, **options: Any) -> Layout:
+def _maker_of(kind: type) -> Callable[[Any], PipelineFamily] | None:
+    """What makes the family of a class, by its name or that of a class which it extends."""
+    for each in kind.__mro__:
+        for names, make in _FAMILIES:
+            if each.__name__.startswith(names):
+                if any(word in each.__name__ for word in _OTHER_NAMES):
+                    break
+                return make
+    return None
+
+
+def _check_channels(name: str, network: Any, family: PipelineFamily) -> None:
+    """Whether the network reads the latents that the VAE makes, and nothing beside them."""
+    reads, wanted = getattr(network.config, "in_channels", None), family.network_channels
+    if reads is None or wanted is None or reads == wanted:
+        return
+    reason = "they don't fit"
+    if reads > wanted:
+        reason = "it was trained for inpainting or editing, which is not supported yet"
+    raise InvalidTypeError(
+        f"{name} has a network that reads {reads} channels and a VAE with latents of {wanted}: {reason}; "
+        "allowed: a network that was trained for text to image, with the VAE of its model"
+    )
+
+
+def _spatial(pipe: Any, **options: Any) -> PipelineFamily:
     """Latents that go through the loop as they are."""
     vae = pipe.vae
-    return Layout(
-        family=type(pipe).__name__,
+    return PipelineFamily(
+        name=type(pipe).__name__,
         codec=KLCodec(vae),
         stride=_kl_stride(vae),
         channels=vae.config.latent_channels,
+        network_channels=vae.config.latent_channels,
         **options,
     )
 
 
-def _patched(pipe: Any, **options: Any) -> Layout:
+def _patched(pipe: Any, **options: Any) -> PipelineFamily:
     """Spatial latents of which the transformer itself makes tokens."""
     patch = pipe.transformer.config.patch_size
     align = math.lcm(patch, _cells(8, _kl_stride(pipe.vae)))
-    return _spatial(pipe, align=align, seq_len=lambda h, w: (h // patch) * (w // patch), **options)
+    return _spatial(pipe, align=align, count_tokens=lambda h, w: (h // patch) * (w // patch), **options)
 
 
-def _lumina2(pipe: Any) -> Layout:
+def _lumina2(pipe: Any) -> PipelineFamily:
     """It takes the latents' channels for their tokens, and 8 pixels for a latent cell whatever the VAE."""
     channels: int = pipe.vae.config.latent_channels
     align = math.lcm(pipe.transformer.config.patch_size, _cells(16, _kl_stride(pipe.vae)))
-    return _spatial(pipe, align=align, seq_len=lambda h, w: channels)
+    return _spatial(pipe, align=align, count_tokens=lambda h, w: channels)
 
 
-def _sana(pipe: Any) -> Layout:
+def _sana(pipe: Any) -> PipelineFamily:
     vae = pipe.vae
     stride = 2 ** (len(vae.config.encoder_block_out_channels) - 1)
-    return Layout(
-        family="Sana",
+    return PipelineFamily(
+        name="Sana",
         codec=DeepCompressionCodec(vae),
         stride=stride,
         channels=vae.config.latent_channels,
+        network_channels=vae.config.latent_channels,
         align=_cells(32, stride),
     )
 
 
-def _packed(pipe: Any) -> Layout:
+def _packed(pipe: Any) -> PipelineFamily:
     """Flux.1, Chroma and Ovis-Image: 2 x 2 latent cells are one token."""
     vae = pipe.vae
-    return Layout(
-        family=type(pipe).__name__,
+    # Beside the latents those read the latents of a picture to go by.
+    has_picture = "FluxControlPipeline" in (kind.__name__ for kind in type(pipe).__mro__)
+    return PipelineFamily(
+        name=type(pipe).__name__,
         codec=KLCodec(vae),
         stride=_kl_stride(vae),
         channels=vae.config.latent_channels,
+        network_channels=None if has_picture else 4 * vae.config.latent_channels,
         align=2,
-        pack=_to_tokens,
-        unpack=_from_tokens,
+        pack=pack_blocks,
+        unpack=unpack_blocks,
     )
 
 
-def _qwen(pipe: Any, **options: Any) -> Layout:
+def _qwen(pipe: Any, **options: Any) -> PipelineFamily:
     """Qwen-Image and Krea 2: a video VAE, and 2 x 2 latent cells are one token."""
     vae = pipe.vae
-    return Layout(
-        family=type(pipe).__name__,
+    return PipelineFamily(
+        name=type(pipe).__name__,
         codec=VideoCodec(vae),
         stride=2 ** len(vae.temperal_downsample),
         channels=vae.config.z_dim,
+        network_channels=4 * vae.config.z_dim,
         align=2,
-        pack=_to_tokens,
-        unpack=_from_tokens,
+        pack=pack_blocks,
+        unpack=unpack_blocks,
         **options,
     )
 
 
-def _krea2(pipe: Any) -> Layout:
+def _krea2(pipe: Any) -> PipelineFamily:
     """Its distilled model has one shift for all sizes, which is written into the pipeline."""
     return _qwen(pipe, fixed_mu=1.15 if pipe.config.is_distilled else None)
 
 
-def _flux2(pipe: Any) -> Layout:
+def _flux2(pipe: Any) -> PipelineFamily:
     vae = pipe.vae
-    return Layout(
-        family="Flux2",
+    return PipelineFamily(
+        name="Flux2",
         codec=PatchNormCodec(vae),
         stride=2 * _kl_stride(vae),
         channels=4 * vae.config.latent_channels,
-        pack=lambda x: x.flatten(2).transpose(1, 2),
-        unpack=lambda x, size: _grid_of(x, size),
-        given=lambda x: x,
-        seq_len=lambda h, w: h * w,
+        network_channels=4 * vae.config.latent_channels,
+        pack=pack_cells,
+        unpack=fold_tokens,
+        pack_argument=lambda x: x,
+        count_tokens=lambda h, w: h * w,
     )
 
 
@@ -262,7 +245,7 @@ _OTHER_NAMES = (
     "WM",
 )
 
-_FAMILIES: tuple[tuple[tuple[str, ...], Callable[[Any], Layout]], ...] = (
+_FAMILIES: tuple[tuple[tuple[str, ...], Callable[[Any], PipelineFamily]], ...] = (
     (("StableDiffusion3",), lambda pipe: _patched(pipe, max_shift=1.16)),
     (("StableDiffusion", "Kolors"), lambda pipe: _spatial(pipe, align=_cells(8, _kl_stride(pipe.vae)))),
     (("PixArt", "HunyuanDiT", "AuraFlow"), lambda pipe: _patched(pipe)),
@@ -276,13 +259,6 @@ _FAMILIES: tuple[tuple[tuple[str, ...], Callable[[Any], Layout]], ...] = (
 )
 
 
-def _function_beside(pipe: Any, name: str) -> Callable[..., Any] | None:
-    """A function of the module that a pipeline's class, or one that it extends, is written in."""
-    modules = (sys.modules.get(kind.__module__) for kind in type(pipe).__mro__)
-    found = (getattr(module, name, None) for module in modules)
-    return next((function for function in found if function is not None), None)
-
-
 def _cells(pixels: int, stride: int) -> int:
     """Latent cells whose sides in pixels divide by `pixels`, which pipelines insist on whatever the VAE."""
     return pixels // math.gcd(pixels, stride)
@@ -290,18 +266,3 @@ def _cells(pixels: int, stride: int) -> int:
 
 def _kl_stride(vae: Any) -> int:
     return int(2 ** (len(vae.config.block_out_channels) - 1))
-
-
-def _to_tokens(x: Tensor) -> Tensor:
-    """(n, C, h, w) as (n, h/2 * w/2, 4 C): a token is a 2 x 2 block, channels first."""
-    return torch.nn.functional.pixel_unshuffle(x, 2).flatten(2).transpose(1, 2)
-
-
-def _from_tokens(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """The inverse of `_to_tokens` for a sheet of (h, w)."""
-    return torch.nn.functional.pixel_shuffle(_grid_of(x, (size[0] // 2, size[1] // 2)), 2)
-
-
-def _grid_of(tokens: Tensor, size: tuple[int, int]) -> Tensor:
-    """(n, h * w, C) as (n, C, h, w)."""
-    return tokens.transpose(1, 2).reshape(len(tokens), -1, *size)

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 
 from maskgrid.errors import InvalidTypeError, MaskGridError, in_one_line
-from maskgrid.hosts.diffusers.hosted_scheduler import exchanged
 from maskgrid.hosts.diffusers.pipeline_host import DiffusersHost
-from maskgrid.pictures.images import eight_bits, to_pil
+from maskgrid.hosts.diffusers.scheduler_exchange import exchange_scheduler
 from maskgrid.sampling import Controls, prepare_forks
 
 if TYPE_CHECKING:
@@ -97,13 +96,13 @@ class _Trial:
         told = any(conditioning.get(name) is not None for name in ("prompt", "prompt_embeds"))
         self.conditioning = dict(conditioning) if told else {"prompt": "a picture", **conditioning}
         # A multiple of what U-nets halve their input by.
-        cell = math.lcm(8, host.layout.align)
+        cell = math.lcm(8, host.family.align)
         self.size = (_GRID[0] * cell, _GRID[1] * cell)
         self.masks = torch.zeros(_GRID[0] * _GRID[1], 1, *self.size)
         for fork, mask in enumerate(self.masks):
             top, left = (cell * place for place in divmod(fork, _GRID[1]))
             mask[:, top + 1 : top + cell - 1, left + 2 : left + cell - 1] = 1
-        self.latents = self.random(host.layout.channels, *self.size).to(host.device)
+        self.latents = self.random(host.family.channels, *self.size).to(host.device)
         if host.control_argument and self.conditioning.get(host.control_argument) is None:
             self.conditioning[host.control_argument] = self.control_image()
         exact = host.network.dtype in (torch.float32, torch.float64)
@@ -111,8 +110,9 @@ class _Trial:
 
     def control_image(self) -> Any:
         """Noise as large as the sheet, as a picture; a list of it for several ControlNets."""
-        pixels = self.random(3, *(side * self.host.stride for side in self.size))[0].clamp(0, 1)
-        picture = to_pil(eight_bits(pixels.permute(1, 2, 0).contiguous().numpy(), "control_image"))
+        pictures: Any = importlib.import_module("PIL.Image")
+        pixels = self.random(3, *(side * self.host.stride for side in self.size))[0].clamp(0, 1) * 255
+        picture = pictures.fromarray(pixels.byte().permute(1, 2, 0).contiguous().numpy())
         nets = getattr(getattr(self.host.pipe, "controlnet", None), "nets", None)
         return picture if nets is None else [picture] * len(nets)
 
@@ -158,17 +158,17 @@ def _asked(question: Callable[[_Trial], Finding], trial: _Trial) -> Finding:
 
 
 def _codec(trial: _Trial) -> Finding:
-    """The VAE makes latents of the size that the layout says, and pictures of them."""
+    """The VAE makes latents of the size that its family says, and pictures of them."""
     host = trial.host
     height, width = (side * host.stride for side in trial.size)
     pixels = trial.random(3, height, width).clamp(-1, 1)
     latents = host.encode(pixels)
     picture = host.decode(latents)
-    wanted = (1, host.layout.channels, *trial.size)
+    wanted = (1, host.family.channels, *trial.size)
     words = f"A sheet of {height} x {width} pixels has latents {tuple(latents.shape)}"
     if tuple(latents.shape) != wanted or picture.shape != pixels.shape:
         found = f"they decode to {tuple(picture.shape)}"
-        return Finding(False, f"{words} and {found}; the layout says {wanted}.")
+        return Finding(False, f"{words} and {found}; its family says {wanted}.")
     if not bool(latents.isfinite().all() and picture.isfinite().all()):
         return Finding(False, f"{words}, and NaN or infinities are among them.")
     return Finding(True, f"{words}, {host.stride} pixels a latent cell, and they decode to its size.")
@@ -246,12 +246,12 @@ def _pipelines_own(trial: _Trial) -> tuple[Tensor, Tensor, Tensor]:
         return result
 
     scheduler.step = step
-    noise = trial.random(host.layout.channels, *trial.size).to(host.dtype)
-    with torch.no_grad(), exchanged(host.pipe, scheduler):
+    noise = trial.random(host.family.channels, *trial.size).to(host.dtype)
+    with torch.no_grad(), exchange_scheduler(host.pipe, scheduler):
         host.pipe(**host.pipeline_arguments(noise, _STEPS, trial.conditioning))
     if len(steps) != _STEPS:
         raise MaskGridError(f"it made {len(steps)} steps, not {_STEPS}")
-    first, last = (host.layout.unpack(x, trial.size).float() for x in (steps[0][0], steps[-1][1]))
+    first, last = (host.family.unpack(x, trial.size).float() for x in (steps[0][0], steps[-1][1]))
     return first, last, scheduler.sigmas
 
 

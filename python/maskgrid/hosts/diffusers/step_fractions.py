@@ -1,4 +1,4 @@
-"""Arguments that name a part of a run, as a fraction of its steps.
+"""Fit arguments that name a fraction of a run's steps to a pipeline call that is only a stretch of it.
 
 A pipeline reckons such a fraction from the calls that it makes. Where one call of it is only a stretch of the
 run (the forks part, or it begins late or is carried on), the fraction is another one for the stretch.
@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["fractions_of_stretch"]
+__all__ = ["fit_fractions"]
 
 _NEVER = (0.0, 1e-9)
 """A beginning and an end between which no call lies, which pipelines take for a range all the same."""
 
 
-def fractions_of_stretch(
+def fit_fractions(
     pipe: Any, conditioning: Mapping[str, Any], steps: Sequence[int], total: int
 ) -> dict[str, Any]:
     """The arguments of a pipeline with those fractions that are about a stretch changed to fit it.

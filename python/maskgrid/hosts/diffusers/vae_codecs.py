@@ -1,4 +1,4 @@
-"""Codecs: how a family's VAE turns pixels into the latents that its network knows, and back.
+"""How each family's VAE turns pixels into latents that its network knows, and back: scale, shift, moments.
 
 Pixels are (B, 3, H, W) in [-1, 1], latents (B, C, h, w).
 """
@@ -24,7 +24,10 @@ class Codec(Protocol):
 
 
 class KLCodec:
-    """AutoencoderKL: (z - shift_factor) * scaling_factor; some of SDXL's have moments by channel besides."""
+    """AutoencoderKL and AutoencoderTiny (TAESD): (z - shift_factor) * scaling_factor.
+
+    Some of SDXL's have moments by channel besides. TAESD gives latents where the others give a distribution.
+    """
 
     def __init__(self, vae: Any) -> None:
         self._vae = vae
@@ -36,7 +39,8 @@ class KLCodec:
 
     def encode(self, pixels: Tensor) -> Tensor:
         """See `Codec`."""
-        latents: Tensor = self._vae.encode(pixels).latent_dist.mode()
+        encoded = self._vae.encode(pixels)
+        latents: Tensor = encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.mode()
         if self._moments:
             mean, deviation = (_channelwise(m, latents) for m in self._moments)
             return (latents - mean) * self._scale / deviation

@@ -190,7 +190,7 @@ def test_what_the_hub_refuses_is_passed_on(hub):
 
 def test_a_hub_model_that_is_in_the_cache_in_part_is_an_error(cache, model_folder):
     shutil.rmtree(put_into_cache(cache, "owner/name", model_folder) / "vae")
-    assert "model 'owner/name' can't be loaded" in error_of("owner/name")
+    assert "model 'owner/name' lacks its vae" in error_of("owner/name")
 
 
 @pytest.fixture

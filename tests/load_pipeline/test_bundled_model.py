@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from maskgrid import MaskGrid
-from maskgrid.load_pipeline import BUNDLED, bundled_folder, demo
+from maskgrid.bundled_model import BUNDLED, bundled_folder, read_demo
 from maskgrid.pictures.images import read_image
 
 COLOURS = {"red": 0, "green": 1, "blue": 2}
@@ -47,7 +47,7 @@ def test_every_version_of_transformers_knows_the_names_of_its_weights():
 
 
 def test_a_sheet_survives_the_autoencoder(faces):
-    pixels = torch.from_numpy(read_image(demo().image)).permute(2, 0, 1)[None] / 127.5 - 1
+    pixels = torch.from_numpy(read_image(read_demo().image)).permute(2, 0, 1)[None] / 127.5 - 1
     back = faces.host.decode(faces.host.encode(pixels))
     assert -10 * float((back - pixels).square().mean().div(4).log10()) > 33
 
@@ -65,7 +65,7 @@ def test_a_face_has_the_prompted_colour(faces, colour):
 
 @pytest.mark.parametrize("mode", ["sample", "fork"])
 def test_the_demonstration_changes_each_stencil_and_nothing_else(faces, mode):
-    shown = demo()
+    shown = read_demo()
     sheet = read_image(shown.image)
     stencil = read_image(shown.mask)[..., 0]
     forks = faces(
@@ -86,6 +86,6 @@ def test_the_demonstration_changes_each_stencil_and_nothing_else(faces, mode):
 
 
 def test_the_demonstration_lies_beside_it():
-    shown = demo()
+    shown = read_demo()
     assert shown.image.parent == shown.mask.parent == Path(bundled_folder())
     assert len(shown.prompts) == shown.rows * shown.columns

@@ -1,0 +1,74 @@
+"""Load a pipeline by name: the bundled model, a folder, a hub id or a single .safetensors file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from maskgrid.bundled_model import BUNDLED, bundled_folder
+from maskgrid.errors import InvalidValueError, MaskGridError, in_one_line
+from maskgrid.load_pipeline.device_and_dtype import DTYPES, choose_device, choose_dtype
+from maskgrid.load_pipeline.from_hub import download_model
+from maskgrid.load_pipeline.model_folder import load_folder
+from maskgrid.load_pipeline.single_file import load_single_file
+
+__all__ = ["load_pipeline"]
+
+
+def load_pipeline(model: str, *, device: str | None = None, dtype: str | None = None) -> Any:
+    """Load a diffusers pipeline by name.
+
+    Weights are read from .safetensors files alone and no code of a model is run, wherever it comes from.
+
+    Args:
+        model: "bundled", a folder with a model_index.json, a single .safetensors file, or an id of the
+            Hugging Face hub.
+        device: As torch names it; default an accelerator where there is one, else "cpu".
+        dtype: "float32", "float16" or "bfloat16"; default float32 on the CPU; elsewhere float16 for models
+            with a UNet and bfloat16 for others.
+
+    Returns:
+        The pipeline on its device, without progress bars.
+
+    Raises:
+        InvalidValueError: An unknown dtype or device.
+        MaskGridError: diffusers is not installed, no such model, it can't be loaded, or weights lack.
+    """
+    if dtype is not None and dtype not in DTYPES:
+        raise InvalidValueError(f"dtype is {dtype!r}; allowed: {', '.join(DTYPES)}")
+    try:
+        import diffusers
+        import torch  # noqa: F401
+        import transformers  # noqa: F401
+    except ImportError as error:
+        raise MaskGridError(
+            f"models need diffusers ({error}); install it with: pip install maskgrid[diffusers]"
+        ) from error
+    where = choose_device(device)
+    try:
+        pipe = _load(diffusers, model, lambda has_unet: choose_dtype(dtype, where, has_unet=has_unet))
+        pipe.to(where)
+    except MaskGridError:
+        raise
+    except Exception as error:
+        # Several libraries read a model, each with errors of its own.
+        raise MaskGridError(f"model {model!r} can't be loaded: {in_one_line(error)}") from error
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def _load(diffusers: Any, model: str, dtype_for: Any) -> Any:
+    path = Path(bundled_folder() if model == BUNDLED else model).expanduser()
+    if path.is_file():
+        return load_single_file(diffusers, path, dtype_for)
+    if path.exists() and not (path / "model_index.json").is_file():
+        raise MaskGridError(f"model {model!r} is a folder without a model_index.json")
+    looks_like_a_path = model.startswith((".", "/", "~")) or model.count("/") > 1 or "\\" in model
+    if not path.exists() and (looks_like_a_path or path.suffix == ".safetensors" or "/" not in model):
+        raise MaskGridError(
+            f"there is no model {model!r}; allowed: {BUNDLED!r}, a folder, a .safetensors file, or a hub id "
+            "like 'owner/name'"
+        )
+    return load_folder(
+        diffusers, path if path.exists() else download_model(diffusers, model), model, dtype_for
+    )
