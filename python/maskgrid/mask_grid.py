@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +18,9 @@ from maskgrid.hosts.diffusers import DiffusersHost
 from maskgrid.load_pipeline import load_pipeline
 from maskgrid.pictures.images import continued, read_image, read_stencil, to_pil
 from maskgrid.pictures.stencils import fit_stencil, shown
-from maskgrid.result.folder import read_manifest
+from maskgrid.result.fork_records import run_settings
 from maskgrid.result.forks import Forks
-from maskgrid.result.manifest import CONTROLS, recorded_run, run_settings
+from maskgrid.result.repeat_runs import recorded_model, repeat_runs
 from maskgrid.sampling.sample_forks import ForkControls, fork_job
 
 if TYPE_CHECKING:
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from maskgrid.sampling.forking.request import Callback
 
 __all__ = ["DecodeCallback", "MaskGrid", "repeat"]
+
+CONTROLS = frozenset(field.name for field in fields(ForkControls)) - {"scaling_factor", "shift_factor"}
+"""The controls that a run in a pipeline has; the layout knows the latent format."""
 
 DecodeCallback = Callable[[int, int], None]
 """Told how many pictures are decoded, and of how many."""
@@ -206,7 +209,7 @@ class MaskGrid:
             MaskGridError: No such manifest, one without a stencil, or of a run with arguments that no
                 manifest can hold and that are not among the changes.
         """
-        return self(**recorded_run(manifest, **changes))
+        return repeat_runs(self, manifest, **changes)
 
     def preview(self, progress: Progress, size: tuple[int, int] | None = None) -> Image:
         """How a run looks by now, for a callback: the sheet, or the first fork of the call, fully decoded.
@@ -275,7 +278,7 @@ def repeat(manifest: str | os.PathLike[str], **changes: Any) -> Forks:
     Raises:
         MaskGridError: One that names no model; and as for `MaskGrid.again`.
     """
-    source = read_manifest(manifest).get("settings", {}).get("pipeline")
+    source = recorded_model(manifest)
     if not source:
         raise MaskGridError(f"{manifest} names no model; allowed: MaskGrid(pipe).again(...)")
     return MaskGrid.load(**source).again(manifest, **changes)

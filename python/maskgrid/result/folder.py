@@ -1,259 +1,368 @@
-"""The output folder: pictures and a manifest, written as a whole or not at all."""
+"""The output folder of forks: which files are in it, how they are written, and read without trust."""
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import tempfile
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from maskgrid._native import __version__
-from maskgrid.errors import InvalidTypeError, MaskGridError, OutputExistsError
-from maskgrid.geometry import Grid
-from maskgrid.pictures.images import pillow, read_image, to_pil
-from maskgrid.pictures.stencils import stencil_picture
-from maskgrid.result.forks import Forks
+from maskgrid.errors import MaskGridError, OutputExistsError, in_one_line
+from maskgrid.pictures.images import read_image, read_stencil, to_pil
+from maskgrid.pictures.stencils import fit_stencil, stencil_picture
+from maskgrid.result.fork_records import ForkRecord, RunRecord, records_of_run
+from maskgrid.result.hold_interrupts import hold_interrupts
+from maskgrid.result.manifest import (
+    MANIFEST,
+    ForkEntry,
+    LatentsEntry,
+    Manifest,
+    RunEntry,
+    json_text,
+    read_manifest,
+)
+from maskgrid.result.output_place import check_output, names_of_ours
+from maskgrid.result.picture_file import save_png
+from maskgrid.result.replace_files import write_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    import os
+    from collections.abc import Callable, Iterator, Sequence
 
+    from numpy.typing import NDArray
     from PIL.Image import Image
 
-__all__ = [
-    "MANIFEST",
-    "check_folder_is_free",
-    "load_forks",
-    "read_manifest",
-    "save_forks",
-    "write_folder",
-    "write_picture",
-]
+    from maskgrid.geometry import Grid
+    from maskgrid.sampling import ForkLatents
 
-MANIFEST = "manifest.json"
-_FORMAT = 1
+__all__ = ["LATENTS", "LoadedFolder", "SavedForks", "load_folder", "save_folder", "write_output"]
+
+LATENTS = "latents.safetensors"
+_ALPHA = "alpha.npy"
 
 
-def save_forks(forks: Forks, folder: str | os.PathLike[str], *, force: bool = False) -> Path:
-    """What `Forks.save` does; see there."""
-    if not len(forks):
-        raise MaskGridError(
-            "there are no forks to save; the stencil is empty or the run stopped before the first one"
-        )
-    return write_folder(folder, lambda path: _fill(forks, path), force=force)
+class SavedForks(Protocol):
+    """What is read of `maskgrid.Forks` when they are saved."""
+
+    @property
+    def original(self) -> Image:
+        """The sheet."""
+
+    @property
+    def grid(self) -> Grid:
+        """Where the cells lie."""
+
+    @property
+    def records(self) -> Sequence[ForkRecord]:
+        """What made each fork."""
+
+    @property
+    def tint(self) -> NDArray[np.float32]:
+        """(1 or n, h, w): how much of each new cell shows."""
+
+    def merged(self) -> Image:
+        """Every new cell in one sheet."""
+
+    def contact_sheet(self) -> Image:
+        """Before, stencil and after."""
+
+    def __iter__(self) -> Iterator[Image]: ...
+
+    def __len__(self) -> int: ...
 
 
-def load_forks(folder: str | os.PathLike[str]) -> Forks:
-    """What `Forks.load` does; see there."""
-    manifest, path = read_manifest(folder), Path(folder)
-    path = path if path.is_dir() else path.parent
-    try:
-        grid = Grid(**manifest["grid"])
-        names = [str(entry["file"]) for entry in manifest["forks"]]
-        cells = [int(entry["cell"]) for entry in manifest["forks"]]
-        image, settings = str(manifest["image"]), dict(manifest["settings"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise MaskGridError(f"{path / MANIFEST} is damaged ({error!r})") from error
-    original = read_image(path / image)
-    patches = np.empty((len(cells), *grid.cell, original.shape[2]), np.uint8)
-    for patch, name, cell in zip(patches, names, cells, strict=True):
-        pixels = read_image(path / name)
-        if pixels.shape != original.shape:
-            raise MaskGridError(f"{path / name} has shape {pixels.shape}, its sheet {original.shape}")
-        patch[...] = pixels[grid.cell_rect(cell).slices]
-    # The cells were cut from finished pictures, so they show as they are.
-    alpha = np.ones((1, *grid.cell), np.float32)
-    return Forks(original, patches, cells, grid, alpha, settings=settings)
+@dataclass(frozen=True, eq=False)
+class LoadedFolder:
+    """What an output folder holds, in memory.
 
-
-def check_folder_is_free(folder: str | os.PathLike[str], *, force: bool) -> Path:
-    """Whether a folder may be written.
-
-    Returns:
-        Its path.
-
-    Raises:
-        OutputExistsError: Something is there and `force` is False, or something that is no output folder.
+    Attributes:
+        original: (H, W, C) uint8, the sheet.
+        patches: (n, h, w, C) uint8, the cell of each fork as its picture has it.
+        grid: Where the cells lie.
+        records: What made each fork.
+        tint: (1 or n, h, w) float32 in [0, 1]: how much of each new cell shows.
     """
-    target = Path(folder)
-    if not os.path.lexists(target):
-        return target
-    if not force:
-        raise OutputExistsError(
-            f"{target} exists; allowed: a new folder, or force=True (--force) to replace it"
-        )
-    # A slip of the hand must not cost anybody a folder of other things.
-    if not target.is_dir() or (any(target.iterdir()) and not (target / MANIFEST).is_file()):
-        raise OutputExistsError(
-            f"{target} is no folder of maskgrid's and is not replaced; "
-            f"allowed with force: an empty folder, or one with a {MANIFEST}"
-        )
-    return target
+
+    original: NDArray[np.uint8]
+    patches: NDArray[np.uint8]
+    grid: Grid
+    records: tuple[ForkRecord, ...]
+    tint: NDArray[np.float32]
 
 
-def write_folder(
-    folder: str | os.PathLike[str], fill: Callable[[Path], None], *, force: bool = False
+def save_folder(
+    forks: SavedForks,
+    folder: str | os.PathLike[str],
+    *,
+    force: bool = False,
+    latents: ForkLatents | None = None,
 ) -> Path:
-    """Makes a folder beside its place under a temporary name, fills it and moves it there.
+    """Save forks as an output folder, which appears as a whole or not at all.
 
     Args:
+        forks: The forks.
         folder: Its place.
-        fill: Writes the files into the path it is given.
-        force: Replace what is there.
+        force: Replace an output folder that is there.
+        latents: Further forks of the same run, of which there are no pictures.
 
     Returns:
         The folder.
 
     Raises:
-        OutputExistsError: See `check_folder_is_free`.
+        InvalidTypeError: Settings that JSON can't have.
+        OutputExistsError: See `check_output`, as for the next one.
+        MaskGridError: There are no forks, or the folder can't be written.
     """
-    target = check_folder_is_free(folder, force=force)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent))
-    try:
-        fill(fresh)
-        fresh.chmod(0o755)
-        if target.exists():
-            _exchange(target, fresh)
-        else:
-            fresh.replace(target)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-    return target
+    if not len(forks) and latents is None:
+        raise MaskGridError(
+            "there are no forks to save; the stencil is empty or the run stopped before the first one"
+        )
+    return write_output(folder, lambda draft: _Writer(draft).write(forks, latents), force=force)
 
 
-def write_picture(
-    image: Image,
-    path: str | os.PathLike[str],
-    *,
-    force: bool = False,
-    settings: Mapping[str, Any] | None = None,
+def write_output(
+    folder: str | os.PathLike[str], fill: Callable[[Path], None], *, force: bool = False
 ) -> Path:
-    """Writes a PNG as a whole or not at all.
+    """Write an output folder, whatever is in it; Ctrl-C waits until it is in its place.
 
     Args:
-        image: The picture.
-        path: Where to.
-        force: Replace a file that is there.
-        settings: What goes into its metadata.
+        folder: Its place.
+        fill: Writes the files, among them a manifest that lists them, into the path it is given.
+        force: Replace an output folder that is there.
 
     Returns:
-        The path.
+        The folder.
 
     Raises:
-        OutputExistsError: Something is there and `force` is False, or it is a folder.
+        OutputExistsError: See `check_output`, as for the next one.
+        MaskGridError: It can't be written; what was there is as it was.
     """
-    target = Path(path)
-    if os.path.lexists(target) and (not force or target.is_dir()):
-        raise OutputExistsError(
-            f"{target} exists; allowed: a new file, or force=True (--force) to replace a file"
-        )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
-    os.close(handle)
-    fresh = Path(name)
-    try:
-        _save(image, fresh, settings or {})
-        fresh.chmod(0o644)
-        fresh.replace(target)
-    finally:
-        fresh.unlink(missing_ok=True)
+    target = check_output(folder, force=force)
+    with hold_interrupts():
+        try:
+            write_folder(target, fill, names_of_ours, replace=force)
+        except OutputExistsError:
+            raise
+        except OSError as error:
+            raise MaskGridError(f"{target} can't be written ({in_one_line(error)})") from error
     return target
 
 
-def read_manifest(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """A manifest as it was written.
+def load_folder(folder: str | os.PathLike[str]) -> LoadedFolder:
+    """Read an output folder.
 
     Args:
-        path: The file, or the folder it lies in.
+        folder: The folder, or its manifest.
 
     Raises:
-        MaskGridError: No such file, no JSON, or the manifest of another program or a later version.
+        MaskGridError: No such folder, or files that don't fit its manifest; the message names them.
     """
-    file = Path(path)
-    file = file / MANIFEST if file.is_dir() else file
-    try:
-        manifest = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise MaskGridError(f"{file} can't be read as a manifest ({error})") from error
-    if not isinstance(manifest, dict) or manifest.get("maskgrid_manifest") != _FORMAT:
+    manifest, path = read_manifest(folder), Path(folder).expanduser()
+    path = path if path.is_dir() else path.parent
+    if manifest.grid is None or manifest.image is None:
         raise MaskGridError(
-            f"{file} is no manifest of maskgrid; allowed: one with maskgrid_manifest {_FORMAT}"
+            f"{path} holds latents and no pictures; allowed: maskgrid.sampling.ForkLatents.load of {LATENTS}"
         )
-    return manifest
+    reader = _Reader(path, manifest.grid)
+    original = reader.picture(manifest.image)
+    patches = [reader.patch(entry, original) for entry in manifest.forks]
+    runs = [RunRecord(run.settings, reader.stencil(run.stencil)) for run in manifest.runs]
+    records: list[ForkRecord] = []
+    for entry in manifest.forks:
+        records += records_of_run(runs[entry.run], [entry.cell], manifest.grid, [entry.number])
+    shape = (0, *manifest.grid.cell, original.shape[2])
+    return LoadedFolder(
+        original=original,
+        patches=np.stack(patches) if patches else np.empty(shape, np.uint8),
+        grid=manifest.grid,
+        records=tuple(records),
+        tint=reader.tint(manifest, records),
+    )
 
 
-def _exchange(target: Path, fresh: Path) -> None:
-    """Put a folder in another's place; where that fails the other one is put back."""
-    stale = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".old", dir=target.parent))
-    try:
-        target.replace(stale / target.name)
+class _Writer:
+    """Writes the files of forks into an empty folder.
+
+    Args:
+        folder: The folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.runs: list[RunRecord] = []
+        self.entries: list[RunEntry] = []
+        self.stencils: list[tuple[NDArray[Any], str]] = []
+
+    def write(self, forks: SavedForks, latents: ForkLatents | None) -> None:
+        entries = []
+        for index, record in enumerate(forks.records):
+            row, column = forks.grid.position(record.cell)
+            file = f"fork_{index:03d}_r{row}_c{column}.png"
+            entries.append(ForkEntry(file, record.cell, self.run(record.run, forks.grid), record.number))
+        manifest = Manifest(
+            grid=forks.grid,
+            image="original.png",
+            alpha=_ALPHA if entries else None,
+            merged="merged.png" if entries else None,
+            contact="contact.png" if entries else None,
+            runs=tuple(self.entries),
+            forks=tuple(entries),
+            latents=latents_entry(latents),
+        )
+        text = manifest.to_json()
+        self.pictures(forks, manifest)
+        if latents is not None:
+            latents.save(self.folder / LATENTS)
+        (self.folder / MANIFEST).write_text(text, encoding="utf-8")
+
+    def pictures(self, forks: SavedForks, manifest: Manifest) -> None:
+        save_png(forks.original, self.folder / "original.png", {})
+        for index, image in enumerate(forks):
+            entry = manifest.forks[index]
+            told = {**manifest.runs[entry.run].settings, **manifest.fork_fields(index)}
+            save_png(image, self.folder / entry.file, told)
+        if manifest.forks:
+            shared = dict(manifest.runs[0].settings) if len(manifest.runs) == 1 else {}
+            save_png(forks.merged(), self.folder / "merged.png", shared)
+            save_png(forks.contact_sheet(), self.folder / "contact.png", shared)
+            np.save(self.folder / _ALPHA, _one_if_same(forks.tint), allow_pickle=False)
+
+    def run(self, run: RunRecord, grid: Grid) -> int:
+        """The number of a run in the manifest; runs with the same settings and stencil are one."""
+        for number, known in enumerate(self.runs):
+            if run is known:
+                return number
+        entry = RunEntry(dict(run.settings), self.stencil(run.stencil, grid))
+        text = json_text(entry.settings)
+        for number, same in enumerate(self.entries):
+            if same.stencil == entry.stencil and json_text(same.settings) == text:
+                return number
+        self.runs.append(run)
+        self.entries.append(entry)
+        return len(self.runs) - 1
+
+    def stencil(self, stencil: NDArray[Any] | None, grid: Grid) -> str | None:
+        """The stencil's file, from which just this stencil is read."""
+        if stencil is None:
+            return None
+        for known, name in self.stencils:
+            if known is stencil or (known.dtype == stencil.dtype and np.array_equal(known, stencil)):
+                return name
+        pixels = stencil_picture(stencil, grid)
+        number = f"_{len(self.stencils)}" if self.stencils else ""
+        name = f"stencil{number}.{'npy' if pixels is None else 'png'}"
+        if pixels is None:
+            np.save(self.folder / name, stencil, allow_pickle=False)
+        else:
+            save_png(to_pil(pixels), self.folder / name, {})
+        self.stencils.append((stencil, name))
+        return name
+
+
+def latents_entry(latents: ForkLatents | None) -> LatentsEntry | None:
+    """What the manifest says of a file of latents."""
+    return None if latents is None else LatentsEntry(LATENTS, latents.cells, latents.numbers)
+
+
+def _one_if_same(tint: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(1, h, w) where all are the same."""
+    is_same = len(tint) == 1 or tint.strides[0] == 0 or bool((tint == tint[:1]).all())
+    return np.ascontiguousarray(tint[:1] if is_same else tint)
+
+
+@dataclass
+class _Reader:
+    """Reads files of a folder that may come from anybody.
+
+    Attributes:
+        folder: The folder.
+        grid: What its manifest says of the cells.
+        stencils: Those that were read.
+    """
+
+    folder: Path
+    grid: Grid
+    stencils: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+    def file(self, name: str) -> Path:
+        """The path of a plain file in the folder; a link may not lead out of it."""
+        path = self.folder / name
         try:
-            fresh.replace(target)
-        except BaseException:
-            (stale / target.name).replace(target)
-            raise
-    finally:
-        shutil.rmtree(stale, ignore_errors=True)
+            inside = path.resolve(strict=True).is_relative_to(self.folder.resolve(strict=True))
+            if not inside or not path.is_file():
+                raise MaskGridError(f"{path} is no plain file in its folder; allowed: what maskgrid wrote")
+        except (OSError, RuntimeError) as error:
+            raise MaskGridError(f"{path} can't be read ({in_one_line(error)})") from error
+        return path
+
+    def picture(self, name: str) -> NDArray[np.uint8]:
+        path = self.file(name)
+        pixels: NDArray[np.uint8] = _unless_broken(lambda: read_image(path), path)
+        if pixels.shape[:2] != tuple(self.grid.canvas):
+            raise MaskGridError(
+                f"{path} is {pixels.shape[0]} x {pixels.shape[1]} px (height x width); "
+                f"allowed: the manifest's {self.grid.canvas.height} x {self.grid.canvas.width}"
+            )
+        return pixels
+
+    def patch(self, entry: ForkEntry, original: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The cell of a fork, cut from its picture."""
+        pixels = self.picture(entry.file)
+        if pixels.shape != original.shape:
+            raise MaskGridError(
+                f"{self.folder / entry.file} has {pixels.shape[2]} channels; "
+                f"allowed: those of its sheet, {original.shape[2]}"
+            )
+        return pixels[self.grid.cell_rect(entry.cell).slices].copy()
+
+    def stencil(self, name: str | None) -> NDArray[Any] | None:
+        if name is None:
+            return None
+        if name not in self.stencils:
+            path = self.file(name)
+            read: Callable[[], Any] = lambda: _array(path) if path.suffix == ".npy" else read_stencil(path)  # noqa: E731
+            self.stencils[name] = _unless_broken(lambda: fit_stencil(read(), self.grid), path)
+        return self.stencils[name]
+
+    def tint(self, manifest: Manifest, records: Sequence[ForkRecord]) -> NDArray[np.float32]:
+        """How much of each new cell shows; where no file says it, as much as its stencil."""
+        if manifest.alpha is not None:
+            path = self.file(manifest.alpha)
+            tint: NDArray[np.float32] = _unless_broken(lambda: _array(path), path)
+            shapes = {(count, *self.grid.cell) for count in (1, len(records))}
+            if tint.dtype != np.float32 or tint.shape not in shapes or not ((tint >= 0) & (tint <= 1)).all():
+                raise MaskGridError(f"{path} is damaged; allowed: float32 from 0 to 1, a cell or one each")
+            return tint
+        tint = np.ones((len(records), *self.grid.cell), np.float32)
+        for each, record in zip(tint, records, strict=True):
+            if record.run.stencil is not None:
+                each[...] = _share(record.run.stencil, record.cell)
+        return tint
 
 
-def _fill(forks: Forks, folder: Path) -> None:
-    _save(forks.original, folder / "original.png", {})
-    rows = []
-    for index, image in enumerate(forks):
-        row, column = forks.grid.position(forks.cells[index])
-        name = f"fork_{index:03d}_r{row}_c{column}.png"
-        entry = {"file": name, "fork": index, "cell": forks.cells[index], "row": row, "column": column}
-        _save(image, folder / name, {**forks.settings, **entry})
-        rows.append(entry)
-    _save(forks.merged(), folder / "merged.png", forks.settings)
-    _save(forks.contact_sheet(), folder / "contact.png", forks.settings)
-    manifest = {
-        "maskgrid_manifest": _FORMAT,
-        "version": __version__,
-        "image": "original.png",
-        "stencil": _save_stencil(forks, folder),
-        "grid": _grid_fields(forks.grid),
-        "settings": forks.settings,
-        "forks": rows,
-    }
-    (folder / MANIFEST).write_text(_json(manifest) + "\n", encoding="utf-8")
+def _share(stencil: NDArray[Any], cell: int) -> NDArray[np.float32]:
+    """A cell's stencil as floats in [0, 1]."""
+    values = stencil[..., 0] if stencil.ndim == 4 else stencil
+    if values.ndim == 3:
+        values = values[cell % len(values)]
+    share: NDArray[np.float32] = values.astype(np.float32) / np.float32(
+        255 if values.dtype == np.uint8 else 1
+    )
+    return share.clip(0, 1)
 
 
-def _save_stencil(forks: Forks, folder: Path) -> str | None:
-    """The stencil's file, from which just this stencil is read."""
-    if forks.stencil is None:
-        return None
-    pixels = stencil_picture(forks.stencil, forks.grid)
-    if pixels is None:
-        np.save(folder / "stencil.npy", forks.stencil, allow_pickle=False)
-        return "stencil.npy"
-    _save(to_pil(pixels), folder / "stencil.png", {})
-    return "stencil.png"
+def _array(path: Path) -> NDArray[Any]:
+    """An array of numbers from a .npy file."""
+    # Mapped, so that a header that promises more than the file holds asks for no memory.
+    return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
 
 
-def _grid_fields(grid: Grid) -> dict[str, Any]:
-    pairs = {name: list(getattr(grid, name)) for name in ("cell", "canvas", "gap", "margin")}
-    return {"rows": grid.rows, "columns": grid.columns, **pairs, "stride": grid.stride}
-
-
-def _save(image: Image, path: Path, settings: Mapping[str, Any]) -> None:
-    pillow()
-    from PIL.PngImagePlugin import PngInfo
-
-    info = PngInfo()
-    if settings:
-        info.add_itxt("maskgrid", _json(settings))
-    image.save(path, "PNG", pnginfo=info)
-
-
-def _json(value: Any) -> str:
+def _unless_broken(read: Callable[[], Any], path: Path) -> Any:
     try:
-        return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise InvalidTypeError(
-            f"the settings can't be written as JSON ({error}); allowed: text, numbers, lists"
-        ) from error
+        return read()
+    except MaskGridError:
+        raise
+    # Readers of pictures raise nearly anything for a broken file: SyntaxError, struct.error, MemoryError.
+    except Exception as error:
+        raise MaskGridError(f"{path} can't be read ({type(error).__name__}: {in_one_line(error)})") from error

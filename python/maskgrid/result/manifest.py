@@ -1,88 +1,394 @@
-"""What a manifest records of a run, and how the run is made again from it."""
+"""The manifest of an output folder: its fields, written, and read without trust.
+
+Format 2; format 1, which had the settings of one run, is still read. A manifest may come from anybody, so
+nothing in it is used before it was looked at: docs/output.md says what each field holds.
+"""
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Sequence
-from dataclasses import fields
+import re
+import stat
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-import numpy as np
-from torch import Tensor
-
-from maskgrid.errors import MaskGridError
-from maskgrid.result.folder import read_manifest
-from maskgrid.sampling.sample_forks import ForkControls
+from maskgrid._native import Grid, __version__
+from maskgrid.errors import InvalidTypeError, MaskGridError, in_one_line
+from maskgrid.result.fork_records import RunRecord, records_of_run
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Mapping
 
-__all__ = ["CONTROLS", "recorded_run", "run_settings"]
+__all__ = ["MANIFEST", "ForkEntry", "LatentsEntry", "Manifest", "RunEntry", "json_text", "read_manifest"]
 
-CONTROLS = frozenset(field.name for field in fields(ForkControls)) - {"scaling_factor", "shift_factor"}
-"""The controls that a run in a pipeline has; the layout knows the latent format."""
+MANIFEST = "manifest.json"
+_FORMAT = 2
+_LARGEST = 64 * 2**20
+_DEEPEST = 32
+_GRID_PAIRS = ("cell", "canvas", "gap", "margin")
+_FORBIDDEN = frozenset({"image", "mask", "callback", "decode_callback"})
+"""Arguments that no settings hold: the folder's own files and whoever repeats the run give them."""
+# Names of devices, which Windows opens in place of a file, whatever their ending.
+_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d|conin\$|conout\$)(\..*)?", re.IGNORECASE)
 
 
-def run_settings(controls: ForkControls, given: dict[str, Any]) -> dict[str, Any]:
-    """The settings of a run, as JSON has them.
+@dataclass(frozen=True)
+class RunEntry:
+    """A run that forks of the folder were made in.
+
+    Attributes:
+        settings: Arguments of `MaskGrid.__call__`, and under "pipeline" what model it was.
+        stencil: The file of its stencil, None where it is not known.
+    """
+
+    settings: dict[str, Any]
+    stencil: str | None
+
+
+@dataclass(frozen=True)
+class ForkEntry:
+    """A fork of the folder.
+
+    Attributes:
+        file: Its picture.
+        cell: Its cell.
+        run: The number of its run in the manifest.
+        number: Its number among the forks of that run, None where it is not known.
+    """
+
+    file: str
+    cell: int
+    run: int
+    number: int | None
+
+
+@dataclass(frozen=True)
+class LatentsEntry:
+    """Forks of the folder that have no pictures.
+
+    Attributes:
+        file: A file of `maskgrid.sampling.ForkLatents.save`.
+        cells: Their cells.
+        numbers: Their numbers in their run.
+    """
+
+    file: str
+    cells: tuple[int, ...]
+    numbers: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What an output folder holds.
+
+    Attributes:
+        grid: Where the cells lie; None where there are latents alone.
+        image: The file of the sheet; None likewise.
+        alpha: The file of how much of the new cells shows; None where all of them does.
+        merged: The file with every new cell in one sheet; None where it could not be made.
+        contact: The file with before, stencil and after; likewise.
+        runs: The runs.
+        forks: The forks, in order.
+        latents: Forks without pictures.
+    """
+
+    grid: Grid | None = None
+    image: str | None = None
+    alpha: str | None = None
+    merged: str | None = None
+    contact: str | None = None
+    runs: tuple[RunEntry, ...] = ()
+    forks: tuple[ForkEntry, ...] = ()
+    latents: LatentsEntry | None = field(default=None)
+
+    @property
+    def files(self) -> frozenset[str]:
+        """The names of all files of the folder, its manifest among them."""
+        named = [self.image, self.alpha, self.merged, self.contact, *(run.stencil for run in self.runs)]
+        named += [fork.file for fork in self.forks] + ([self.latents.file] if self.latents else [])
+        return frozenset({MANIFEST, *(name for name in named if name is not None)})
+
+    def fork_fields(self, index: int) -> dict[str, Any]:
+        """What a manifest says of a fork: where it is, and what made it.
+
+        Raises:
+            MaskGridError: There is no grid.
+        """
+        if self.grid is None:
+            raise MaskGridError("a manifest with forks has to have a grid")
+        entry = self.forks[index]
+        row, column = self.grid.position(entry.cell)
+        run = RunRecord(self.runs[entry.run].settings)
+        (record,) = records_of_run(run, [entry.cell], self.grid, [entry.number])
+        place = {"file": entry.file, "fork": index, "cell": entry.cell, "row": row, "column": column}
+        return {**place, "run": entry.run, "number": entry.number, **record.own}
+
+    def to_json(self) -> str:
+        """The manifest as it is written.
+
+        Raises:
+            InvalidTypeError: Settings that JSON can't have.
+        """
+        grid = self.grid and {
+            "rows": self.grid.rows,
+            "columns": self.grid.columns,
+            **{name: list(getattr(self.grid, name)) for name in _GRID_PAIRS},
+            "stride": self.grid.stride,
+        }
+        fields = {
+            "maskgrid_manifest": _FORMAT,
+            "version": __version__,
+            **{name: getattr(self, name) for name in ("image", "alpha", "merged", "contact")},
+            "grid": grid,
+            "runs": [{"stencil": run.stencil, "settings": run.settings} for run in self.runs],
+            "forks": [self.fork_fields(index) for index in range(len(self.forks))],
+        }
+        if self.latents:
+            latents = self.latents
+            fields["latents"] = {
+                "file": latents.file,
+                "cells": list(latents.cells),
+                "numbers": list(latents.numbers),
+            }
+        return json_text(fields) + "\n"
+
+
+def json_text(value: Any) -> str:
+    """JSON that can be written in UTF-8 and read by any program.
+
+    Raises:
+        InvalidTypeError: JSON can't have it.
+    """
+    try:
+        text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidTypeError(
+            f"the settings can't be written as JSON ({in_one_line(error)}); allowed: text, numbers, lists"
+        ) from error
+    return text
+
+
+def read_manifest(path: str | os.PathLike[str]) -> Manifest:
+    """A manifest, every field of which was looked at.
 
     Args:
-        controls: All controls.
-        given: The other arguments of `MaskGrid.__call__`, and controls as they were given.
+        path: The file, or the folder it lies in.
 
-    Returns:
-        The settings; those that JSON can't have are named under "not_recorded".
+    Raises:
+        MaskGridError: No such file, no JSON, the manifest of another program or a later version, or one with
+            fields that can't be; the message names the field.
     """
-    return _recorded({**_told(controls), **given})
+    file = Path(path).expanduser()
+    file = file / MANIFEST if file.is_dir() else file
+    fields = _read_json(file)
+    version = fields.get("maskgrid_manifest") if isinstance(fields, dict) else None
+    if isinstance(version, bool) or version not in (1, _FORMAT):
+        raise MaskGridError(
+            f"{file} is no manifest of maskgrid; allowed: one with maskgrid_manifest 1 or {_FORMAT}"
+        )
+    reader = _Reader(file)
+    return reader.first_format(fields) if version == 1 else reader.second_format(fields)
 
 
-def recorded_run(manifest: str | os.PathLike[str], **changes: Any) -> dict[str, Any]:
-    """The arguments of `MaskGrid.__call__` that make a manifest's run again; `MaskGrid.again` is that call.
+def _read_json(file: Path) -> Any:
+    try:
+        # Reading a pipe or a device would never end.
+        found = file.stat()
+        if not stat.S_ISREG(found.st_mode) or found.st_size > _LARGEST:
+            raise ValueError(f"no plain file, or one of more than {_LARGEST} bytes")
+        return json.loads(file.read_text(encoding="utf-8-sig"), parse_float=_finite, parse_constant=_finite)
+    except (OSError, ValueError, RecursionError, MemoryError) as error:
+        raise MaskGridError(f"{file} can't be read as a manifest ({in_one_line(error)})") from error
 
-    Args and errors are those of `MaskGrid.again`.
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text:.20} is no number that can be held")
+    return number
+
+
+class _Reader:
+    """Takes fields from JSON and says which one is wrong.
+
+    Args:
+        file: Where the JSON was.
     """
-    record, path = read_manifest(manifest), Path(manifest)
-    folder = path if path.is_dir() else path.parent
-    settings = {**record.get("settings", {}), **changes}
-    settings.pop("pipeline", None)
-    missing = [name for name in settings.pop("not_recorded", []) if name not in changes]
-    if missing:
-        raise MaskGridError(f"{path} can't hold {', '.join(missing)}; give them again to repeat the run")
-    if not record.get("stencil"):
-        raise MaskGridError(f"{path} was written without a stencil, so its run can't be repeated")
-    settings.setdefault("image", folder / record["image"])
-    settings.setdefault("mask", folder / record["stencil"])
-    return settings
 
+    def __init__(self, file: Path) -> None:
+        self.file = file
 
-def _told(controls: ForkControls) -> dict[str, Any]:
-    """All controls of a run, with their defaults, so that it can be repeated when those have changed."""
-    # The default of sheet_conditioning follows from the prompts.
-    values = {name: getattr(controls, name) for name in sorted(CONTROLS - {"sheet_conditioning"})}
-    return {name: value for name, value in values.items() if value is not None}
+    def first_format(self, fields: dict[str, Any]) -> Manifest:
+        """A manifest of format 1: one run, its forks numbered as they lie in the folder."""
+        settings = self.settings(self.take(fields, "settings", dict), "settings")
+        stencil = self.name(fields.get("stencil"), "stencil")
+        grid = self.grid(self.take(fields, "grid", dict))
+        forks = []
+        for index, entry in enumerate(self.take(fields, "forks", list)):
+            where = f"forks[{index}]"
+            cell = self.number(entry, "cell", len(grid), where)
+            forks.append(ForkEntry(self.needed_name(entry, "file", where), cell, 0, None))
+        return self.checked(
+            Manifest(
+                grid=grid,
+                image=self.needed_name(fields, "image"),
+                merged="merged.png",
+                contact="contact.png",
+                runs=(RunEntry(settings, stencil),),
+                forks=tuple(forks),
+            )
+        )
 
+    def second_format(self, fields: dict[str, Any]) -> Manifest:
+        """A manifest of format 2."""
+        self.take(fields, "version", str)
+        grid = None if fields.get("grid") is None else self.grid(self.take(fields, "grid", dict))
+        runs = []
+        for index, run in enumerate(self.take(fields, "runs", list)):
+            where = f"runs[{index}]"
+            stencil = self.name(self.given(run, "stencil", where), f"{where}.stencil")
+            runs.append(RunEntry(self.settings(self.take(run, "settings", dict, where), where), stencil))
+        names = {
+            name: self.name(self.given(fields, name), name)
+            for name in ("image", "alpha", "merged", "contact")
+        }
+        entries = self.take(fields, "forks", list)
+        if (grid is None) != (names["image"] is None) or (grid is None and entries):
+            self.damaged("grid and image", "both, or none where there are no forks")
+        forks = [self.fork(entry, index, grid, len(runs)) for index, entry in enumerate(entries) if grid]
+        manifest = self.checked(
+            Manifest(grid=grid, runs=tuple(runs), forks=tuple(forks), latents=self.latents(fields), **names)
+        )
+        for index, entry in enumerate(entries):
+            if not _is_same(entry, manifest.fork_fields(index)):
+                self.damaged(f"forks[{index}]", "what its run, its number and its cell say")
+        return manifest
 
-def _recorded(given: dict[str, Any]) -> dict[str, Any]:
-    """Arguments as JSON has them; those that it can't have are named under "not_recorded"."""
-    plain = {name: _plain(value) for name, value in given.items()}
-    lost = sorted(name for name, value in plain.items() if value is NotImplemented)
-    settings = {name: value for name, value in plain.items() if name not in lost}
-    return {**settings, "not_recorded": lost} if lost else settings
+    def fork(self, entry: Any, index: int, grid: Grid, runs: int) -> ForkEntry:
+        where = f"forks[{index}]"
+        number = self.given(entry, "number", where)
+        return ForkEntry(
+            file=self.needed_name(entry, "file", where),
+            cell=self.number(entry, "cell", len(grid), where),
+            run=self.number(entry, "run", runs, where),
+            number=None if number is None else self.number(entry, "number", len(grid), where),
+        )
 
+    def latents(self, fields: dict[str, Any]) -> LatentsEntry | None:
+        if "latents" not in fields:
+            return None
+        entry = self.take(fields, "latents", dict)
+        lists = {}
+        for name in ("cells", "numbers"):
+            values = self.take(entry, name, list, "latents")
+            if not all(isinstance(value, int) and not isinstance(value, bool) for value in values):
+                self.damaged(f"latents.{name}", "whole numbers")
+            lists[name] = tuple(values)
+        if len(lists["cells"]) != len(lists["numbers"]):
+            self.damaged("latents", "as many cells as numbers")
+        return LatentsEntry(self.needed_name(entry, "file", "latents"), **lists)
 
-def _plain(value: Any) -> Any:
-    """A value of JSON; NotImplemented where there is none."""
-    if value is None or isinstance(value, str | bool | int):
+    def checked(self, manifest: Manifest) -> Manifest:
+        """The manifest, if no two of its files have one name, whether in upper or lower case."""
+        runs = {run.stencil for run in manifest.runs if run.stencil is not None}
+        named = [manifest.image, manifest.alpha, manifest.merged, manifest.contact, *runs]
+        named += [fork.file for fork in manifest.forks]
+        named += [manifest.latents.file if manifest.latents else None, MANIFEST]
+        files = [name.casefold() for name in named if name is not None]
+        if len(set(files)) != len(files):
+            self.damaged("the files", "each with a name of its own")
+        return manifest
+
+    def settings(self, settings: dict[str, Any], where: str) -> dict[str, Any]:
+        wrong = sorted(_FORBIDDEN & set(settings))
+        if wrong:
+            self.damaged(f"{where}: {', '.join(wrong)}", "settings without it")
+        if _depth(settings) > _DEEPEST:
+            self.damaged(where, f"lists in lists, {_DEEPEST} deep")
+        lost = settings.get("not_recorded", [])
+        if not isinstance(lost, list) or not all(isinstance(name, str) for name in lost):
+            self.damaged(f"{where}: not_recorded", "a list of names")
+        self.pipeline(settings.get("pipeline", {}), where)
+        return settings
+
+    def pipeline(self, source: Any, where: str) -> None:
+        is_named = isinstance(source, dict) and set(source) <= {"model", "device", "dtype"}
+        if not is_named or not all(value is None or isinstance(value, str) for value in source.values()):
+            self.damaged(f"{where}: pipeline", "model, device and dtype, each a text or null")
+        if source and not source.get("model"):
+            self.damaged(f"{where}: pipeline", "a model")
+
+    def grid(self, fields: dict[str, Any]) -> Grid:
+        try:
+            grid = Grid(**fields)
+        except (MaskGridError, TypeError, ValueError, OverflowError) as error:
+            self.damaged(f"grid ({in_one_line(error)})", "a grid")
+        pairs = {name: list(getattr(grid, name)) for name in _GRID_PAIRS}
+        if fields != {"rows": grid.rows, "columns": grid.columns, **pairs, "stride": grid.stride}:
+            self.damaged("grid", "rows, columns, cell, canvas, gap, margin and stride")
+        return grid
+
+    def name(self, value: Any, where: str) -> str | None:
+        """The plain name of a file in the folder itself, or None."""
+        if value is not None and not _is_plain_name(value):
+            self.damaged(f"{where} {value!r:.80}", "the plain name of a file in the folder")
+        name: str | None = value
+        return name
+
+    def needed_name(self, fields: Any, key: str, where: str = "") -> str:
+        name = self.name(self.take(fields, key, str, where), f"{where}.{key}".lstrip("."))
+        return name if name is not None else self.damaged(key, "a name")
+
+    def number(self, fields: Any, key: str, count: int, where: str) -> int:
+        value = self.take(fields, key, int, where)
+        if not 0 <= value < count:
+            self.damaged(f"{where}.{key} {value!r:.40}", f"0 to {count - 1}")
+        number: int = value
+        return number
+
+    def take(self, fields: Any, key: str, kind: type, where: str = "") -> Any:
+        value = self.given(fields, key, where)
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            self.damaged(f"{where}.{key}".lstrip("."), _KINDS[kind])
         return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else NotImplemented
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    if isinstance(value, Tensor | np.ndarray):
-        # Sigmas are a handful of numbers; embeddings and noise belong in no manifest.
-        return value.tolist() if value.ndim == 1 else NotImplemented
-    if isinstance(value, Sequence):
-        items = [_plain(item) for item in value]
-        return NotImplemented if any(item is NotImplemented for item in items) else items
-    return NotImplemented
+
+    def given(self, fields: Any, key: str, where: str = "") -> Any:
+        if not isinstance(fields, dict) or key not in fields:
+            self.damaged(f"{where}.{key}".lstrip("."), "a value")
+        return fields[key]
+
+    def damaged(self, what: str, allowed: str) -> NoReturn:
+        raise MaskGridError(f"{self.file} is damaged: {what}; allowed: {allowed}")
+
+
+_KINDS: dict[type, str] = {dict: "an object", list: "a list", str: "a text", int: "a whole number"}
+
+
+def _is_plain_name(name: Any) -> bool:
+    """Whether a text is the name of a file and nothing else on every system."""
+    if not isinstance(name, str) or not 0 < len(name) <= 255 or name != name.strip(" ."):
+        return False
+    if any(character in '/\\:*?"<>|' or not character.isprintable() for character in name):
+        return False
+    return not name.startswith(".") and _DEVICE.fullmatch(name) is None
+
+
+def _is_same(given: Any, expected: Mapping[str, Any]) -> bool:
+    """Whether an object of JSON is as expected, numbers and truth values kept apart."""
+    return isinstance(given, dict) and json.dumps(given, sort_keys=True) == json.dumps(
+        expected, sort_keys=True
+    )
+
+
+def _depth(value: Any) -> int:
+    """How deep lists and objects of JSON lie in each other."""
+    deep, layer = 0, [value]
+    while layer:
+        lists = [each for each in layer if isinstance(each, list | dict)]
+        deep += bool(lists)
+        layer = [item for each in lists for item in (each.values() if isinstance(each, dict) else each)]
+    return deep
