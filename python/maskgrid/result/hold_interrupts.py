@@ -56,6 +56,10 @@ def hold_interrupts(*, patience: float = _PATIENCE) -> Iterator[HeldInterrupts]:
     before: dict[int, Any] = {}
 
     def hold(number: int, frame: Any) -> None:
+        # A signal may come before all handlers are put back; this one then is what it stands for.
+        if not hold.is_holding:  # type: ignore[attr-defined]
+            _obey(number, before[number], frame)
+            return
         began.append(time.monotonic())
         held.signals.append(number)
         if began[-1] - began[0] > patience:
@@ -72,6 +76,7 @@ def hold_interrupts(*, patience: float = _PATIENCE) -> Iterator[HeldInterrupts]:
                 signal.signal(number, hold)
         yield held
     finally:
+        hold.is_holding = False  # type: ignore[attr-defined]
         for held_number, handler in before.items():
             signal.signal(held_number, handler)
         first = held.take()

@@ -231,6 +231,8 @@ class _Reader:
         for index, entry in enumerate(self.take(fields, "forks", list)):
             where = f"forks[{index}]"
             cell = self.number(entry, "cell", len(grid), where)
+            if (entry.get("row"), entry.get("column")) != grid.position(cell):
+                self.damaged(f"{where}: row and column", f"those of cell {cell}")
             forks.append(ForkEntry(self.needed_name(entry, "file", where), cell, 0, None))
         return self.checked(
             Manifest(

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Contents", "free_name", "remove_leftovers", "write_file", "write_folder"]
 
-_DRAFT = re.compile(r"\.(?P<stem>.+)\.maskgrid-[0-9a-f]{12}\.(?P<kind>tmp|old)(\.\w+)?", re.DOTALL)
+_DRAFT = re.compile(r"\.(?P<stem>.+)\.maskgrid-[0-9a-f]{12}\.(?P<kind>tmp|old)(?P<suffix>\.\w+)?", re.DOTALL)
 _DAY = 24 * 3600.0
 
 
@@ -123,7 +123,7 @@ def remove_leftovers(target: Path, contents: Contents | None = None) -> None:
                 path.rename(target)
             elif not path.is_dir():
                 path.unlink(missing_ok=True)
-            elif contents is not None:
+            elif contents is not None and not named["suffix"]:
                 _remove_folder(path, contents, is_draft=named["kind"] == "tmp")
 
 
