@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from maskgrid.errors import MaskGridError, OutputExistsError, in_one_line
+from maskgrid.errors import InvalidTypeError, MaskGridError, OutputExistsError, in_one_line
 from maskgrid.pictures.images import read_image, read_stencil, to_pil
 from maskgrid.pictures.stencils import fit_stencil, stencil_picture
-from maskgrid.result.fork_records import ForkRecord, RunRecord, records_of_run
+from maskgrid.result.fork_records import ForkRecord, RunRecord, plain_settings, records_of_run
 from maskgrid.result.hold_interrupts import hold_interrupts
 from maskgrid.result.manifest import (
     MANIFEST,
@@ -97,6 +97,7 @@ def save_folder(
     *,
     force: bool = False,
     latents: ForkLatents | None = None,
+    forgiving: bool = False,
 ) -> Path:
     """Save forks as an output folder, which appears as a whole or not at all.
 
@@ -105,6 +106,7 @@ def save_folder(
         folder: Its place.
         force: Replace an output folder that is there.
         latents: Further forks of the same run, of which there are no pictures.
+        forgiving: Save the rest where the settings, `merged.png` or `contact.png` can't be had.
 
     Returns:
         The folder.
@@ -118,7 +120,7 @@ def save_folder(
         raise MaskGridError(
             "there are no forks to save; the stencil is empty or the run stopped before the first one"
         )
-    return write_output(folder, lambda draft: _Writer(draft).write(forks, latents), force=force)
+    return write_output(folder, lambda draft: _Writer(draft, forgiving).write(forks, latents), force=force)
 
 
 def write_output(
@@ -186,10 +188,12 @@ class _Writer:
 
     Args:
         folder: The folder.
+        forgiving: See `save_folder`.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, forgiving: bool) -> None:
         self.folder = folder
+        self.forgiving = forgiving
         self.runs: list[RunRecord] = []
         self.entries: list[RunEntry] = []
         self.stencils: list[tuple[NDArray[Any], str]] = []
@@ -210,11 +214,14 @@ class _Writer:
             forks=tuple(entries),
             latents=latents_entry(latents),
         )
-        text = manifest.to_json()
+        manifest.to_json()
         self.pictures(forks, manifest)
+        if entries:
+            np.save(self.folder / _ALPHA, _one_if_same(forks.tint), allow_pickle=False)
+            manifest = self.overviews(forks, manifest)
         if latents is not None:
-            latents.save(self.folder / LATENTS)
-        (self.folder / MANIFEST).write_text(text, encoding="utf-8")
+            save_latents(latents, self.folder)
+        (self.folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
 
     def pictures(self, forks: SavedForks, manifest: Manifest) -> None:
         save_png(forks.original, self.folder / "original.png", {})
@@ -222,18 +229,30 @@ class _Writer:
             entry = manifest.forks[index]
             told = {**manifest.runs[entry.run].settings, **manifest.fork_fields(index)}
             save_png(image, self.folder / entry.file, told)
-        if manifest.forks:
-            shared = dict(manifest.runs[0].settings) if len(manifest.runs) == 1 else {}
-            save_png(forks.merged(), self.folder / "merged.png", shared)
-            save_png(forks.contact_sheet(), self.folder / "contact.png", shared)
-            np.save(self.folder / _ALPHA, _one_if_same(forks.tint), allow_pickle=False)
+
+    def overviews(self, forks: SavedForks, manifest: Manifest) -> Manifest:
+        """Save the pictures of all forks together; the manifest, less those that could not be made."""
+        made: dict[str, str] = {}
+        shared = manifest.runs[0].settings if len(manifest.runs) == 1 else {}
+        for name, make in (("merged", forks.merged), ("contact", forks.contact_sheet)):
+            try:
+                save_png(make(), self.folder / f"{name}.png", shared)
+            # Out of memory, or a font that can't be read: no reason to lose the forks.
+            except Exception as error:
+                if isinstance(error, OSError) or not self.forgiving:
+                    raise
+                (self.folder / f"{name}.png").unlink(missing_ok=True)
+            else:
+                made[name] = f"{name}.png"
+        return replace(manifest, merged=made.get("merged"), contact=made.get("contact"))
 
     def run(self, run: RunRecord, grid: Grid) -> int:
         """The number of a run in the manifest; runs with the same settings and stencil are one."""
         for number, known in enumerate(self.runs):
             if run is known:
                 return number
-        entry = RunEntry(dict(run.settings), self.stencil(run.stencil, grid))
+        settings = plain_settings(run.settings) if self.forgiving else dict(run.settings)
+        entry = RunEntry(settings, self.stencil(run.stencil, grid))
         text = json_text(entry.settings)
         for number, same in enumerate(self.entries):
             if same.stencil == entry.stencil and json_text(same.settings) == text:
@@ -258,6 +277,14 @@ class _Writer:
             save_png(to_pil(pixels), self.folder / name, {})
         self.stencils.append((stencil, name))
         return name
+
+
+def save_latents(latents: ForkLatents, folder: Path) -> None:
+    """Save latents in a folder; without what carrying on needs where no file can hold that."""
+    try:
+        latents.save(folder / LATENTS)
+    except InvalidTypeError:
+        replace(latents, state=None).save(folder / LATENTS)
 
 
 def latents_entry(latents: ForkLatents | None) -> LatentsEntry | None:

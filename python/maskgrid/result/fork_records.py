@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
     from maskgrid.geometry import Grid
 
-__all__ = ["ForkRecord", "RunRecord", "records_of_run", "run_settings"]
+__all__ = ["ForkRecord", "RunRecord", "plain_settings", "records_of_run", "run_settings"]
 
 _TEXT = re.compile(r"(negative_)?prompt(_\d+)?")
+_HALF = re.compile("[\ud800-\udfff]")
 _SEEDS = 2**64
 
 
@@ -97,7 +98,12 @@ def run_settings(controls: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     left_out = ("scaling_factor", "shift_factor", "sheet_conditioning")
     names = sorted(each.name for each in fields(controls) if each.name not in left_out)
     told = {name: getattr(controls, name) for name in names if getattr(controls, name) is not None}
-    plain = {name: _plain(value) for name, value in {**told, **given}.items()}
+    return plain_settings({**told, **given})
+
+
+def plain_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as JSON has them; those that it can't have are named under "not_recorded"."""
+    plain = {name: _plain(value) for name, value in settings.items()}
     lost = sorted(name for name, value in plain.items() if value is NotImplemented)
     settings = {name: value for name, value in plain.items() if name not in lost}
     return {**settings, "not_recorded": lost} if lost else settings
@@ -142,7 +148,10 @@ def _is_list(value: Any) -> bool:
 
 def _plain(value: Any) -> Any:
     """A value of JSON; NotImplemented where there is none."""
-    if value is None or isinstance(value, str | bool | int):
+    if isinstance(value, str):
+        # Halves of characters, which no text in UTF-8 can have.
+        return value if value.isascii() or not _HALF.search(value) else NotImplemented
+    if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else NotImplemented

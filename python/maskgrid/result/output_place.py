@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -105,7 +106,7 @@ def local_folder(folder: str | os.PathLike[str]) -> Path:
         path = Path(os.path.realpath(path)) if path.is_symlink() else path
     except (OSError, ValueError, RuntimeError) as error:
         raise InvalidValueError(f"the output is {text[:100]!r} ({error}); allowed: a path") from error
-    if not path.name or path.name == "..":
+    if not path.name or path.name == ".." or "\0" in text:
         raise InvalidValueError(f"the output is {text!r}; allowed: a path that ends in a name")
     return path
 
@@ -167,12 +168,14 @@ def _check_parents(target: Path, room: int, *, is_there: bool) -> None:
     parent = next(folder for folder in absolute.parents if os.path.lexists(folder))
     if not parent.is_dir():
         raise MaskGridError(f"{target} can't be written: {parent} is no folder; allowed: another place")
-    if not os.access(parent, os.W_OK | os.X_OK):
+    effective = os.access in os.supports_effective_ids
+    if not os.access(parent, os.W_OK | os.X_OK, effective_ids=effective):
         raise MaskGridError(
             f"{target} can't be written: there is no permission to write in {parent}; allowed: another place"
         )
-    # A draft's name is 26 bytes longer; too long a name shows here.
-    (parent / target.name).exists()
+    # Too long a name shows here.
+    with contextlib.suppress(FileNotFoundError):
+        (parent / target.name).lstat()
     usage = shutil.disk_usage(parent)
     # Some network disks say that they have no size at all.
     if usage.total and usage.free < room:

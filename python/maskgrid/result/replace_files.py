@@ -127,12 +127,12 @@ def remove_leftovers(target: Path, contents: Contents | None = None) -> None:
                 _remove_folder(path, contents, is_draft=named["kind"] == "tmp")
 
 
-def free_name(target: Path) -> Path:
-    """The path itself, or with -2, -3 and so on before its suffix, whichever is not there."""
-    number, path = 1, target
+def free_name(folder: Path) -> Path:
+    """A folder's path, or with -2, -3 and so on after its name, whichever is not there."""
+    number, path = 1, folder
     while os.path.lexists(path):
         number += 1
-        path = target.with_name(f"{target.stem}-{number}{target.suffix}")
+        path = folder.with_name(f"{folder.name}-{number}")
     return path
 
 

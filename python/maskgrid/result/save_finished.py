@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from maskgrid.errors import MaskGridError, in_one_line
-from maskgrid.result.folder import LATENTS, latents_entry, save_folder, write_output
+from maskgrid.result.folder import LATENTS, latents_entry, save_folder, save_latents, write_output
 from maskgrid.result.hold_interrupts import hold_interrupts
 from maskgrid.result.manifest import MANIFEST, Manifest
-from maskgrid.result.output_place import check_output
+from maskgrid.result.output_place import check_output, local_folder
 from maskgrid.result.replace_files import free_name
 
 if TYPE_CHECKING:
@@ -88,11 +88,11 @@ def latents_without_picture(latents: ForkLatents | None, forks: Forks | None) ->
 
 def _save(forks: Forks | None, latents: ForkLatents | None, place: Path, force: bool) -> Path:
     if forks is not None:
-        return save_folder(forks, place, force=force, latents=latents)
+        return save_folder(forks, place, force=force, latents=latents, forgiving=True)
 
     def fill(draft: Path) -> None:
         if latents is not None:
-            latents.save(draft / LATENTS)
+            save_latents(latents, draft)
         (draft / MANIFEST).write_text(Manifest(latents=latents_entry(latents)).to_json(), encoding="utf-8")
 
     return write_output(place, fill, force=force)
@@ -103,18 +103,16 @@ def _save_somewhere(
 ) -> tuple[Path, str]:
     """Where it was saved, and why there."""
     failures: list[str] = []
-    wanted = Path(folder)
-    for place in (wanted, wanted, Path.cwd() / wanted.name, Path(tempfile.gettempdir()) / wanted.name):
+    name = Path(folder).name or "forks"
+    for place in (folder, folder, Path.cwd() / name, Path(tempfile.gettempdir()) / name):
         try:
-            target = check_output(place, force=force) if not failures else free_name(place)
+            target = free_name(local_folder(place)) if failures else check_output(place, force=force)
             path = save(target, force and not failures)
         except (MaskGridError, OSError) as error:
             failures.append(in_one_line(error))
             continue
-        return path, f", for {failures[0]}" if failures else ""
-    raise MaskGridError(
-        f"what was finished could not be saved anywhere: {'; '.join(dict.fromkeys(failures))}"
-    )
+        return path, f"; not where it was to be: {failures[0]}" if failures else ""
+    raise MaskGridError(f"what was finished could not be saved: {'; '.join(dict.fromkeys(failures))}")
 
 
 def _words(forks: Forks | None, latents: ForkLatents | None, path: Path) -> str:
