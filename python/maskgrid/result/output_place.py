@@ -50,7 +50,7 @@ def check_output(folder: str | os.PathLike[str], *, force: bool = False, room: i
     except MaskGridError:
         raise
     except (OSError, ValueError) as error:
-        raise InvalidValueError(f"{target} can't be a folder ({error}); allowed: a path") from error
+        raise InvalidValueError(f"{target} can't be written ({error}); allowed: another place") from error
     return target
 
 
@@ -80,7 +80,7 @@ def check_picture(path: str | os.PathLike[str], *, force: bool = False) -> Path:
     except MaskGridError:
         raise
     except (OSError, ValueError) as error:
-        raise InvalidValueError(f"{target} can't be a file ({error}); allowed: a path") from error
+        raise InvalidValueError(f"{target} can't be written ({error}); allowed: another place") from error
     return target
 
 
@@ -103,7 +103,7 @@ def local_folder(folder: str | os.PathLike[str]) -> Path:
     try:
         path = Path(text).expanduser()
         # Drafts lie beside what is really written, on the same disk.
-        path = Path(os.path.realpath(path)) if path.is_symlink() else path
+        path = Path(os.path.realpath(path)) if os.path.islink(path) else path  # noqa: PTH114
     except (OSError, ValueError, RuntimeError) as error:
         raise InvalidValueError(f"the output is {text[:100]!r} ({error}); allowed: a path") from error
     if not path.name or path.name == ".." or "\0" in text:
