@@ -57,10 +57,13 @@ test: $(READY) ## Build and run every test of both languages
 	$(RUN) -m pytest $(PYTEST_ARGS)
 
 .PHONY: lint
-lint: $(READY) ## Check style and types of both languages
+lint: $(READY) ## Check style, types and layers of both languages
 	$(RUN) -m ruff check $(PYTHON_CODE)
 	$(RUN) -m ruff format --check $(PYTHON_CODE)
 	$(RUN) -m mypy
+	$(BIN)/lint-imports --no-cache
+	@echo "The core knows no Python:"; cargo tree --locked -p maskgrid-core -e normal --prefix none | \
+	  awk '/^(pyo3|numpy)/ { print; found = 1 } END { exit found }'
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 

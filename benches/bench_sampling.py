@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from harness import Report, Timing, Way, duration, machine
-from maskgrid.sampling import ForkControls, ForkMasks, NoiseTable, fork_job
+from maskgrid.sampling import Controls, ForkMasks, NoiseTable, Stretch, denoise, prepare_forks
 from maskgrid.sampling.samplers import SAMPLERS
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -33,13 +33,20 @@ class Steps:
 
     def __init__(self, masks: ForkMasks, sampler: str = "euler") -> None:
         latents = torch.randn(1, CHANNELS, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
-        self._controls = ForkControls(mode="fork", schedule=LONG, sampler=sampler)
-        self._make = lambda: fork_job(latents, masks, self._controls, table=TABLE)
+        controls = Controls(mode="fork", schedule=LONG, sampler=sampler)
+        run = prepare_forks(latents, masks, controls, table=TABLE).run
+        self._stretch = Stretch(
+            run=run,
+            region=run.fork_region(run.forks),
+            state=None,
+            stop=run.step_count,
+            micro_batch=len(masks),
+        )
         self._begin()
         self.answer = torch.randn(len(masks), CHANNELS, SIZE, SIZE)
 
     def _begin(self) -> None:
-        self._requests = next(self._make().stretches()).requests()
+        self._requests = denoise(self._stretch)
         next(self._requests)
 
     def __call__(self) -> None:

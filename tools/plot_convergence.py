@@ -23,7 +23,7 @@ from solving import drive, gaussian_denoiser, gaussian_std
 
 from maskgrid.sampling import NoiseTable
 from maskgrid.sampling.samplers import SAMPLERS
-from maskgrid.sampling.samplers.walk import Run
+from maskgrid.sampling.samplers.walk import Walk
 
 TARGET = Path(__file__).parents[1] / "docs" / "images" / "convergence.png"
 STEPS = (6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
@@ -60,7 +60,7 @@ def measure(name: str, table: NoiseTable, first: float, last: float, steps: int)
         return network(x, sigma)
 
     x = gaussian_std(table, sigmas[0]).reshape(1, 1, 1, 1)
-    end = drive(SAMPLERS[name].solve(x, Run(sigmas, table)), denoiser)
+    end = drive(SAMPLERS[name].solve(x, Walk(sigmas, table)), denoiser)
     return asked, abs(float(end / gaussian_std(table, sigmas[-1])) - 1)
 
 

@@ -27,7 +27,7 @@ from diffusers import (
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from maskgrid import ForkPlan, Forks, Grid, MaskGrid
-from maskgrid.sampling.sample_forks import ForkControls, fork_job
+from maskgrid.sampling import Controls, prepare_forks
 
 TOKENS = 77
 Made = TypeVar("Made")
@@ -233,10 +233,10 @@ class Job:
     def sample(self, mode: str) -> None:
         """Sample latents of the forks."""
         steps, batch = self.options.steps, self.options.micro_batch
-        controls = ForkControls(steps=steps, mode=mode)
+        controls = Controls(steps=steps, mode=mode)
         table = self.host.table(self.plan.grid.latent_size, steps)
-        job = fork_job(self.latents, self.plan, controls, table=table, micro_batch=batch)
-        self.host.run(job, steps, self.told)
+        sampling = prepare_forks(self.latents, self.plan, controls, table=table, micro_batch=batch)
+        self.host.run(sampling, steps, self.told)
 
     def forks(self) -> Forks:
         """The forks with their pictures, as a user makes them."""

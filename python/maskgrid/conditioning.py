@@ -1,97 +1,82 @@
-"""What people say to a pipeline, as its arguments: texts for all cells or for each, and pictures."""
+"""What a pipeline is told of a run: texts for all forks or for each, and pictures, as its own arguments."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from maskgrid.errors import InvalidTypeError, InvalidValueError
-from maskgrid.hosts.diffusers.pipeline_host import TEXTS
-from maskgrid.pictures.images import continued, read_image, to_pil
+from maskgrid.pictures.images import continued, to_pil
+from maskgrid.run_arguments import TEXTS, nearest_argument
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from maskgrid.geometry import ForkPlan, Grid
+    from maskgrid.geometry import Size
     from maskgrid.hosts.diffusers import DiffusersHost
+    from maskgrid.run_arguments import RunOptions
+    from maskgrid.run_inputs import RunInputs
+    from maskgrid.run_plan import RunPlan
 
-__all__ = ["conditioning_of", "has_own_texts", "per_fork"]
-
-_ALWAYS_TOLD = ("prompt", "negative_prompt", "cfg")
-_PICTURES = ("control_image", "reference_image")
+__all__ = ["conditioning_of", "has_own_texts"]
 
 
-def conditioning_of(host: DiffusersHost, told: dict[str, Any], grid: Grid, plan: ForkPlan) -> dict[str, Any]:
+def conditioning_of(host: DiffusersHost, inputs: RunInputs, plan: RunPlan) -> dict[str, Any]:
     """The pipeline's arguments.
 
     Args:
         host: The pipeline's.
-        told: What `MaskGrid.__call__` was told: prompt, negative_prompt and cfg, None for the pipeline's own,
-            and what goes to the pipeline.
-        grid: Of the sheet.
-        plan: On the network's canvas.
+        inputs: What was asked for.
+        plan: Which cells are forked.
 
     Returns:
         The arguments; a text is one for all or a list with one for each fork of the plan.
 
     Raises:
-        InvalidTypeError: A text or a picture that is none.
-        InvalidValueError: Texts that don't fit the cells, or a picture that does not fit the sheet or lacks.
+        InvalidTypeError: An argument that neither a run nor this pipeline has.
+        InvalidValueError: Guidance that is given twice, or a picture that lacks.
     """
-    chosen = {name: value for name, value in told.items() if value is not None or name not in _ALWAYS_TOLD}
-    if "cfg" in chosen:
-        chosen[host.layout.cfg] = chosen.pop("cfg")
-    for name in TEXTS:
-        if chosen.get(name) is not None:
-            chosen[name] = per_fork(chosen[name], name, grid, plan)
-    for name in _PICTURES:
-        if chosen.get(name) is not None:
-            pictures = _pictures(chosen.pop(name), name, grid, plan.grid)
-            chosen[_own_name(host, name)] = pictures
-    if host.control_argument and chosen.get(host.control_argument) is None:
+    options = inputs.options
+    _check_words(host, options)
+    told = dict(options.pipe_kwargs)
+    if options.cfg is not None:
+        if host.layout.cfg in told:
+            raise InvalidTypeError(
+                f"cfg and {host.layout.cfg} are both given and mean the same; allowed: one of them"
+            )
+        told[host.layout.cfg] = options.cfg
+    told |= {name: plan.of_forks(text) for name, text in inputs.texts.items()}
+    for name, given in inputs.pictures.items():
+        canvas = plan.forks.grid.canvas if name == "control_image" else None
+        several = isinstance(given, list)
+        pictures = [_picture(each, canvas) for each in (given if isinstance(given, list) else [given])]
+        told[_own_name(host, name)] = pictures if several else pictures[0]
+    if host.control_argument and told.get(host.control_argument) is None:
         raise InvalidValueError(
             f"{type(host.pipe).__name__} goes by a picture; allowed: a control_image as large as the sheet"
         )
-    return chosen
+    return told
 
 
-def has_own_texts(conditioning: dict[str, Any]) -> bool:
+def has_own_texts(told: dict[str, Any]) -> bool:
     """Whether forks have a text each."""
-    return any(isinstance(conditioning.get(name), list) for name in TEXTS)
+    return any(isinstance(told.get(name), list) for name in TEXTS)
 
 
-def per_fork(value: Any, name: str, grid: Grid, plan: ForkPlan) -> Any:
-    """What is meant for all, or a list with one item for each fork of the plan."""
-    if isinstance(value, str):
-        return value
-    value = value.tolist() if hasattr(value, "tolist") else value
-    if not isinstance(value, Sequence):
-        raise InvalidTypeError(
-            f"{name} is {type(value).__name__}; allowed: a text, a list with an item for each cell, "
-            "or a table of rows"
-        )
-    table = list(value)
-    if table and isinstance(table[0], Sequence) and not isinstance(table[0], str):
-        if len(table) != grid.rows or any(len(row) != grid.columns for row in table):
-            shape = f"{len(table)} rows of {[len(row) for row in table]}"
-            raise InvalidValueError(
-                f"{name} is a table of {shape}; allowed: {grid.rows} rows of {grid.columns}"
+def _check_words(host: DiffusersHost, options: RunOptions) -> None:
+    """Refuse a misspelt argument of ours; what is like none of ours the pipeline itself refuses."""
+    for word in sorted(options.matched):
+        ours = None if host.accepts(word) else nearest_argument(word)
+        if ours:
+            raise InvalidTypeError(
+                f"{word} is no argument of a run nor of {type(host.pipe).__name__}; did you mean {ours}?"
             )
-        table = [item for row in table for item in row]
-    if len(table) != len(grid):
-        raise InvalidValueError(
-            f"{name} has {len(table)} items; allowed: one text, or {len(grid)} items, one for each cell"
-        )
-    return [table[cell] for cell in plan.cells]
+    host.check_arguments(options.pipe_kwargs)
 
 
-def _pictures(given: Any, name: str, grid: Grid, network_grid: Grid) -> Any:
-    """A picture as a PIL image without alpha, or a list of them; a ControlNet's continued like the sheet."""
-    if isinstance(given, (list, tuple)):
-        return [_pictures(each, name, grid, network_grid) for each in given]
-    image = read_image(given, name=name)
-    return to_pil(_over_sheet(image, grid, network_grid) if name == "control_image" else image[..., :3])
+def _picture(image: NDArray[np.uint8], canvas: Size | None) -> Any:
+    """A picture as a PIL image without alpha; a ControlNet's continued like the sheet."""
+    return to_pil(image[..., :3] if canvas is None else continued(image, canvas))
 
 
 def _own_name(host: DiffusersHost, name: str) -> str:
@@ -99,13 +84,3 @@ def _own_name(host: DiffusersHost, name: str) -> str:
     if name == "control_image":
         return host.control_argument or name
     return "image" if host.accepts("image") and host.control_argument != "image" else name
-
-
-def _over_sheet(image: NDArray[np.uint8], grid: Grid, network_grid: Grid) -> NDArray[np.uint8]:
-    """A ControlNet's picture, continued like the sheet."""
-    if image.shape[:2] != tuple(grid.canvas):
-        raise InvalidValueError(
-            f"control_image is {image.shape[0]} x {image.shape[1]} px (height x width); "
-            f"allowed: the sheet's size, {grid.canvas.height} x {grid.canvas.width}"
-        )
-    return continued(image, network_grid.canvas)

@@ -2,70 +2,38 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
-import numpy as np
-import torch
-
-from maskgrid.conditioning import conditioning_of, has_own_texts, per_fork
-from maskgrid.errors import MaskGridError, RunInterrupted
-from maskgrid.geometry import ForkPlan, Grid
+from maskgrid.conditioning import conditioning_of, has_own_texts
+from maskgrid.encode_decode import decode_forks, eight_bit_picture, encode_sheet, finish_as_pictures
+from maskgrid.errors import MaskGridError
 from maskgrid.hosts.diffusers import DiffusersHost
 from maskgrid.load_pipeline import load_pipeline
-from maskgrid.pictures.images import continued, read_image, read_stencil, to_pil
-from maskgrid.pictures.stencils import fit_stencil, shown
+from maskgrid.pictures.images import to_pil
 from maskgrid.result.fork_records import run_settings
 from maskgrid.result.forks import Forks
 from maskgrid.result.repeat_runs import recorded_model, repeat_runs
-from maskgrid.sampling.sample_forks import ForkControls, fork_job
+from maskgrid.run_arguments import RunArguments, call_signature, pipeline_words_apart
+from maskgrid.run_inputs import read_inputs
+from maskgrid.run_log import RunLog
+from maskgrid.run_plan import plan_run
+from maskgrid.sampling import prepare_forks
 
 if TYPE_CHECKING:
     import os
 
+    import numpy as np
     from numpy.typing import NDArray
     from PIL.Image import Image
-    from torch import Tensor
 
-    from maskgrid.sampling import ForkLatents, Progress
-    from maskgrid.sampling.forking.fork_run import ForkJob
-    from maskgrid.sampling.forking.request import Callback
+    from maskgrid.run_inputs import RunInputs
+    from maskgrid.run_plan import RunPlan
+    from maskgrid.sampling import Controls, ForkLatents, Progress
 
-__all__ = ["DecodeCallback", "MaskGrid", "repeat"]
-
-CONTROLS = frozenset(field.name for field in fields(ForkControls)) - {"scaling_factor", "shift_factor"}
-"""The controls that a run in a pipeline has; the layout knows the latent format."""
-
-DecodeCallback = Callable[[int, int], None]
-"""Told how many pictures are decoded, and of how many."""
-
-
-@dataclass(frozen=True)
-class _Sheet:
-    """What the pictures of a run have in common."""
-
-    pixels: NDArray[np.uint8]
-    grid: Grid
-    stencil: NDArray[Any]
-    alpha: NDArray[np.float32]
-    settings: dict[str, Any]
-    decode_callback: DecodeCallback | None
-
-    def forks(self, latents: ForkLatents, patches: NDArray[np.uint8]) -> Forks:
-        alpha = self.alpha if len(self.alpha) == 1 else self.alpha[list(latents.cells)]
-        return Forks(
-            self.pixels,
-            patches,
-            latents.cells,
-            self.grid,
-            alpha,
-            latents=latents,
-            stencil=self.stencil,
-            settings=self.settings,
-        )
+__all__ = ["MaskGrid", "repeat"]
 
 
 class MaskGrid:
@@ -74,6 +42,8 @@ class MaskGrid:
         forks = MaskGrid(pipe)(image="sheet.png", mask="stencil.png", rows=3, columns=3, prompt="a sad face")
         forks.merged().show()
         forks.save("out")
+
+    It can be pickled and copied as far as its pipeline can.
 
     Args:
         pipe: Any text-to-image pipeline of diffusers that there is a layout for; it stays as it is.
@@ -87,7 +57,9 @@ class MaskGrid:
         self._source: dict[str, Any] = {}
 
     @classmethod
-    def load(cls, model: str, *, device: str | None = None, dtype: str | None = None) -> MaskGrid:
+    def load(
+        cls, model: str | os.PathLike[str], *, device: str | None = None, dtype: str | None = None
+    ) -> MaskGrid:
         """With a pipeline loaded by name; its manifests then say which, so that `repeat` finds it again.
 
         Args:
@@ -99,31 +71,14 @@ class MaskGrid:
             MaskGridError: No such model, or it can't be loaded.
             InvalidTypeError: No layout for its pipeline.
         """
-        made = cls(load_pipeline(model, device=device, dtype=dtype))
-        where = str(Path(model).expanduser().resolve()) if Path(model).expanduser().exists() else model
+        name = str(model)
+        path = Path(name).expanduser()
+        made = cls(load_pipeline(name, device=device, dtype=dtype))
+        where = str(path.resolve()) if path.exists() else name
         made._source = {"pipeline": {"model": where, "device": device, "dtype": dtype}}
         return made
 
-    def __call__(
-        self,
-        *,
-        image: Any,
-        mask: Any,
-        rows: int = 1,
-        columns: int = 1,
-        gap: int | tuple[int, int] = 0,
-        margin: int | tuple[int, int] = 0,
-        prompt: Any = None,
-        negative_prompt: Any = None,
-        cfg: float | None = None,
-        steps: int = 20,
-        coverage: str = "center",
-        feather: float | None = None,
-        micro_batch: int | None = None,
-        callback: Callback | None = None,
-        decode_callback: DecodeCallback | None = None,
-        **options: Any,
-    ) -> Forks:
+    def __call__(self, **arguments: Unpack[RunArguments]) -> Forks:
         """Make the forks.
 
         Args:
@@ -139,61 +94,55 @@ class MaskGrid:
                 together then samples each cell with its own (`sheet_conditioning="cells"`).
             negative_prompt: Likewise, as are prompt_2, negative_prompt_2 and so on where there are such.
             cfg: Guidance scale; default the pipeline's own.
-            steps: 1 or more; a schedule of sigmas has its own number.
+            control_image: A ControlNet's or T2I-Adapter's picture, as large as the sheet, or a list of them.
+            reference_image: Pictures of any size that the network goes by, such as Flux.2's.
             coverage: How pixels of the stencil become latent cells, see `ForkPlan`.
             feather: Pixels inside a hard stencil's edge over which old and new mix; default the VAE's stride.
                 A soft stencil is its own feather.
             micro_batch: The most forks in one pipeline call; default all.
             callback: Told a `Progress` after each call of the network; returning False stops the run.
             decode_callback: Told after each picture how many are decoded, and of how many.
-            **options: Every other control of `maskgrid.sampling.ForkControls` (mode, fork_at, sampler,
-                schedule, seed, denoise, start_at_step, ...; fork_seeds as a list or table like the prompts);
-                control_image, a ControlNet's or T2I-Adapter's, as large as the sheet; reference_image,
-                Flux.2's, of any size: either is what `image` may be, or a list of that; what it does not
-                know goes to the pipeline, as it is.
+            pipe_kwargs: Arguments of the pipeline's own, by name. One that is no argument of ours may as well
+                be given by itself, which type checkers don't know.
+            **controls: Those of `maskgrid.sampling.controls.ControlOptions`: mode, fork_at, sampler,
+                schedule, steps, seed, fork_seeds (a list or table like the prompts), denoise and so on.
 
         Returns:
             The forks, one for each cell whose stencil is not empty.
 
         Raises:
             InvalidTypeError: An object, dtype or argument that is not allowed.
-            MaskGridError: A stencil so thin that the coverage loses it in every cell.
             InvalidValueError: A number, shape or name that is not allowed.
-            DenoiserError: The network returned something unusable; like the next two it carries what was
-                finished as `result`, a `Forks`.
+            MaskGridError: A stencil so thin that the coverage loses it in every cell.
+            DenoiserError: The network returned something unusable or did not fit. This, the next ones and
+                everything else that is raised during the run carry what was finished, see `maskgrid.errors`.
+            AutoencoderError: The sheet or a fork did not fit into the VAE.
             CancelledError: The callback stopped the run.
             RunInterrupted: Ctrl-C.
         """
-        pixels = read_image(image)
-        grid = Grid(rows, columns, canvas=pixels.shape[:2], gap=gap, margin=margin, stride=self.host.stride)
-        stencil = fit_stencil(read_stencil(mask), grid)
-        plan = _plan(self._network_grid(grid), stencil, coverage)
-        given = {"rows": rows, "columns": columns, "gap": gap, "margin": margin, "prompt": prompt}
-        given |= {"negative_prompt": negative_prompt, "cfg": cfg, "coverage": coverage}
-        given |= {"feather": feather, "micro_batch": micro_batch, **options}
-        chosen = {name: options.pop(name) for name in list(options) if name in CONTROLS}
-        told = {"prompt": prompt, "negative_prompt": negative_prompt, "cfg": cfg, **options}
-        conditioning = conditioning_of(self.host, told, grid, plan)
-        if has_own_texts(conditioning):
-            chosen.setdefault("sheet_conditioning", "cells")
-        controls = ForkControls(steps=steps, **chosen)
-        if not isinstance(controls.schedule, str):
-            steps = len(controls.schedule) - 1
-        alpha = shown(stencil, self.host.stride if feather is None else feather)
-        settings = {**run_settings(controls, given), **self._source}
-        if "fork_seeds" in chosen:
-            controls = replace(controls, fork_seeds=per_fork(controls.fork_seeds, "fork_seeds", grid, plan))
-        height, width = plan.grid.latent_size
-        job = fork_job(
-            self._encode(pixels, plan.grid),
-            plan,
-            controls,
-            table=self.host.table((height, width), steps),
-            micro_batch=micro_batch,
-            callback=callback,
-        )
-        sheet = _Sheet(pixels, grid, stencil, alpha, settings, decode_callback)
-        return self._run(job, steps, conditioning, sheet)
+        return self.run(read_inputs(arguments))
+
+    def run(self, inputs: RunInputs) -> Forks:
+        """Make the forks of what `maskgrid.run_inputs.read_inputs` read, as the call itself does."""
+        log = RunLog()
+        plan = plan_run(inputs, stride=self.host.stride, align=self.host.layout.align)
+        told = conditioning_of(self.host, inputs, plan)
+        controls = _controls_of_forks(inputs, plan, told)
+        hand_over = partial(_forks_of, inputs, plan, {**_settings(inputs, controls), **self._source})
+        inputs = log.listening(inputs)
+        decode = partial(self._decode, inputs=inputs, hand_over=hand_over, log=log)
+        with log.run(inputs, plan, type(self.host.pipe).__name__), finish_as_pictures(decode):
+            sheet = encode_sheet(self.host, inputs.pixels, plan.forks.grid.canvas)
+            table = self.host.table(plan.latent_size, inputs.options.steps)
+            sampling = prepare_forks(
+                sheet,
+                plan.forks,
+                controls,
+                table=table,
+                micro_batch=inputs.options.micro_batch,
+                callback=inputs.options.callback,
+            )
+            return decode(self.host.run(sampling, inputs.options.steps, told))
 
     def again(self, manifest: str | os.PathLike[str], **changes: Any) -> Forks:
         """The forks that a manifest tells of, made again with this pipeline.
@@ -209,7 +158,11 @@ class MaskGrid:
             MaskGridError: No such manifest, one without a stencil, or of a run with arguments that no
                 manifest can hold and that are not among the changes.
         """
-        return repeat_runs(self, manifest, **changes)
+
+        def make(**arguments: Any) -> Forks:
+            return self.run(read_inputs(pipeline_words_apart(arguments)))
+
+        return repeat_runs(make, manifest, **changes)
 
     def preview(self, progress: Progress, size: tuple[int, int] | None = None) -> Image:
         """How a run looks by now, for a callback: the sheet, or the first fork of the call, fully decoded.
@@ -221,48 +174,24 @@ class MaskGrid:
         """
         decoded = self.host.decode(progress.denoised[:1])[0]
         height, width = size or decoded.shape[1:]
-        return to_pil(_eight_bits(decoded[:, :height, :width]))
+        return to_pil(eight_bit_picture(decoded[:, :height, :width]))
 
-    def _network_grid(self, grid: Grid) -> Grid:
-        """The same cells on a canvas that the network takes: sides rounded up."""
-        unit = self.host.stride * self.host.layout.align
-        height, width = (math.ceil(side / unit) * unit for side in grid.canvas)
-        pairs = {"cell": tuple(grid.cell), "gap": tuple(grid.gap), "margin": tuple(grid.margin)}
-        return Grid(grid.rows, grid.columns, canvas=(height, width), stride=grid.stride, **pairs)
+    def _decode(
+        self,
+        latents: ForkLatents,
+        *,
+        inputs: RunInputs,
+        hand_over: partial[Forks],
+        log: RunLog,
+    ) -> Forks:
+        with log.decoding(len(latents)):
+            return decode_forks(self.host, latents, inputs, hand_over=hand_over)
 
-    def _encode(self, pixels: NDArray[np.uint8], grid: Grid) -> Tensor:
-        """Latents of the sheet, continued to the network's grid."""
-        tensor = torch.from_numpy(continued(pixels, grid.canvas)).permute(2, 0, 1)[None].float()
-        return self.host.encode(tensor / 127.5 - 1)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), self.host.pipe, self._source)
 
-    def _run(self, job: ForkJob, steps: int, conditioning: dict[str, Any], sheet: _Sheet) -> Forks:
-        """Sample and decode; what was finished before an error comes along as pictures, too."""
-        try:
-            return self._pictures(self.host.run(job, steps, conditioning), sheet)
-        except BaseException as error:
-            if getattr(error, "result", None) is not None and not isinstance(error.result, Forks):  # type: ignore[attr-defined]
-                error.result = self._pictures(error.result, sheet)  # type: ignore[attr-defined]
-            raise
 
-    def _pictures(self, latents: ForkLatents, sheet: _Sheet) -> Forks:
-        """Decode fork by fork and keep each one's cell."""
-        patches = np.empty((len(latents), *sheet.grid.cell, sheet.pixels.shape[2]), np.uint8)
-        done = 0
-        try:
-            for patch, latent, cell in zip(patches, latents, latents.cells, strict=True):
-                rows, columns = sheet.grid.cell_rect(cell).slices
-                patch[...] = sheet.pixels[rows, columns]
-                patch[..., :3] = _eight_bits(self.host.decode(latent)[0, :, rows, columns])
-                done += 1
-                if sheet.decode_callback:
-                    sheet.decode_callback(done, len(latents))
-        except KeyboardInterrupt as stop:
-            interrupted = RunInterrupted("interrupted while decoding; the finished forks are in `result`")
-            interrupted.result = sheet.forks(latents[:done], patches[:done]) if done else None
-            raise interrupted from stop
-        finally:
-            self.host.release()
-        return sheet.forks(latents, patches)
+MaskGrid.__call__.__signature__ = call_signature(Forks)  # type: ignore[attr-defined]
 
 
 def repeat(manifest: str | os.PathLike[str], **changes: Any) -> Forks:
@@ -284,22 +213,42 @@ def repeat(manifest: str | os.PathLike[str], **changes: Any) -> Forks:
     return MaskGrid.load(**source).again(manifest, **changes)
 
 
-def _plan(grid: Grid, stencil: NDArray[Any], coverage: str) -> ForkPlan:
-    """The plan, unless it would sample for nothing."""
-    plan = ForkPlan(grid, stencil, coverage=coverage)
-    if not len(plan):
-        raise MaskGridError("the stencil is empty, so there is nothing to sample; white may change")
-    if len(plan.lost) == len(plan):
-        raise MaskGridError(
-            f"the stencil is too thin for coverage {coverage!r}: at stride {grid.stride} nothing of it is "
-            "left; allowed: coverage 'max' or 'area', or a stencil that was grown"
-        )
-    return plan
+def _restored(kind: type[MaskGrid], pipe: Any, source: dict[str, Any]) -> MaskGrid:
+    """A `MaskGrid` as it was pickled."""
+    made = kind(pipe)
+    made._source = source
+    return made
 
 
-def _eight_bits(decoded: Tensor) -> NDArray[np.uint8]:
-    """(3, H, W) in [-1, 1] as (H, W, 3) uint8."""
-    pixels: NDArray[np.uint8] = (
-        ((decoded + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+def _controls_of_forks(inputs: RunInputs, plan: RunPlan, told: dict[str, Any]) -> Controls:
+    """The controls, with a seed for each fork of the plan where cells have their own."""
+    controls, chosen = inputs.options.controls, inputs.options.chosen
+    if "sheet_conditioning" not in chosen and has_own_texts(told):
+        controls = replace(controls, sheet_conditioning="cells")
+    return replace(controls, fork_seeds=plan.of_forks(inputs.seeds))
+
+
+def _settings(inputs: RunInputs, controls: Controls) -> dict[str, Any]:
+    """What a manifest tells of the run."""
+    return run_settings(controls, inputs.options.told())
+
+
+def _forks_of(
+    inputs: RunInputs,
+    plan: RunPlan,
+    settings: dict[str, Any],
+    latents: ForkLatents,
+    patches: NDArray[np.uint8],
+) -> Forks:
+    """The result: the sheet, and for each fork the one cell that is new."""
+    alpha = plan.alpha if len(plan.alpha) == 1 else plan.alpha[list(latents.cells)]
+    return Forks(
+        inputs.pixels,
+        patches,
+        latents.cells,
+        plan.grid,
+        alpha,
+        latents=latents,
+        stencil=inputs.stencil,
+        settings=settings,
     )
-    return np.ascontiguousarray(pixels)

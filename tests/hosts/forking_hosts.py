@@ -8,7 +8,7 @@ import torch
 from families import GRID, SIZE, Conditioning
 from torch import Tensor
 
-from maskgrid.sampling import ForkControls, ForkLatents, fork_job
+from maskgrid.sampling import Controls, ForkLatents, prepare_forks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,17 +50,17 @@ def fork_latents(
     """Forks of the sheet."""
     masks = stencils() if masks is None else masks
     rows, columns = GRID if len(masks) > 1 else (1, 1)
-    job = fork_job(
+    sampling = prepare_forks(
         sheet(host) if latents is None else latents,
         masks,
-        ForkControls(steps=steps, seed=3, **controls),
+        Controls(steps=steps, seed=3, **controls),
         table=host.table(SIZE, steps),
         rows=rows,
         columns=columns,
         micro_batch=micro_batch,
         callback=callback,
     )
-    return host.run(job, steps, conditioning)
+    return host.run(sampling, steps, conditioning)
 
 
 def conditioning_of(told: Conditioning, count: int) -> list[Conditioning]:

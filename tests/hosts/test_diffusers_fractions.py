@@ -11,7 +11,7 @@ from forking_hosts import fork_latents, relative
 from torch import Tensor
 
 from maskgrid.hosts.diffusers import DiffusersHost
-from maskgrid.sampling.sample_forks import continue_job
+from maskgrid.sampling import prepare_continuation
 
 pytestmark = [pytest.mark.filterwarnings(warning) for warning in QUIET]
 
@@ -21,7 +21,7 @@ def runs_that_agree(host: DiffusersHost, told: dict[str, Any], sampler: str) -> 
     white = {"masks": torch.ones(1, 1, *SIZE), "sampler": sampler, "steps": 7}
     whole = [fork_latents(host, told, fork_at=step, **white).latents for step in (0, 2, 5)]
     first = fork_latents(host, told, mode="fork", end_at_step=3, return_with_leftover_noise=True, **white)
-    return [*whole, host.run(continue_job(first), 7, told).latents]
+    return [*whole, host.run(prepare_continuation(first), 7, told).latents]
 
 
 @pytest.mark.parametrize("sampler", ["euler", "heun"])

@@ -19,6 +19,11 @@ pytestmark = [pytest.mark.filterwarnings(warning) for warning in QUIET]
 TEXTS: dict[str, Any] = {"prompt": "a face", "negative_prompt": "dull", "guidance_scale": 3.0}
 
 
+def asked(told: dict[str, Any]) -> dict[str, Any]:
+    """A pipeline's arguments as `MaskGrid` calls them."""
+    return {"cfg" if name == "guidance_scale" else name: value for name, value in told.items()}
+
+
 @pytest.mark.parametrize("as_list", [False, True])
 def test_a_controlnets_picture_lies_over_the_sheet(as_list: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     pipe, told = build("controlnet")
@@ -37,7 +42,7 @@ def test_a_controlnets_picture_lies_over_the_sheet(as_list: bool, monkeypatch: p
     for picture in (first, second):
         given = [picture, Image.fromarray(picture)] if as_list else picture
         forks = MaskGrid(pipe)(
-            image=sheet, mask=stencil, columns=2, steps=2, control_image=given, mode="sample", **told
+            image=sheet, mask=stencil, columns=2, steps=2, control_image=given, mode="sample", **asked(told)
         )
         assert len(seen) == (2 if as_list else 1)
         for call in seen:
@@ -64,7 +69,8 @@ def test_a_t2i_adapters_picture_lies_over_the_sheet() -> None:
     pipe.set_progress_bar_config(disable=True)
     assert check(pipe, **TEXTS).trusted
     sheet = np.zeros((16, 32, 3), np.uint8)
-    job = {"image": sheet, "mask": np.ones((16, 16), bool), "columns": 2, "steps": 2, "mode": "fork", **TEXTS}
+    job = {"image": sheet, "mask": np.ones((16, 16), bool), "columns": 2, "steps": 2, "mode": "fork"}
+    job |= asked(TEXTS)
     pictures = np.random.default_rng(0).integers(0, 256, (2, *sheet.shape), dtype=np.uint8)
     assert not np.array_equal(*(MaskGrid(pipe)(**job, control_image=each).patches for each in pictures))
 
@@ -72,20 +78,21 @@ def test_a_t2i_adapters_picture_lies_over_the_sheet() -> None:
 def test_a_controlnets_picture_that_can_not_be_used_is_refused() -> None:
     job = {"image": np.zeros((16, 16, 3), np.uint8), "mask": np.ones((16, 16), bool), "steps": 1}
     pipe, told = cached("controlnet")
-    told = {name: value for name, value in told.items() if name != "image"}
+    told = asked({name: value for name, value in told.items() if name != "image"})
     with pytest.raises(InvalidValueError, match=r"control_image is 8 x 9 px .*the sheet's size, 16 x 16"):
         MaskGrid(pipe)(**job, **told, control_image=np.zeros((8, 9), np.uint8))
     with pytest.raises(InvalidValueError, match="goes by a picture; allowed: a control_image"):
         MaskGrid(pipe)(**job, **told)
     pipe, told = cached("sd")
     with pytest.raises(InvalidTypeError, match="does not take control_image"):
-        MaskGrid(pipe)(**job, **told, control_image=np.zeros((16, 16), np.uint8))
+        MaskGrid(pipe)(**job, **asked(told), control_image=np.zeros((16, 16), np.uint8))
 
 
 @pytest.mark.parametrize("as_list", [False, True])
 def test_a_picture_to_go_by_may_have_any_size(as_list: bool) -> None:
     pipe, told = cached("flux2")
-    job = {"mask": np.ones((16, 16), bool), "columns": 2, "steps": 2, "mode": "fork", **told}
+    job = {"mask": np.ones((16, 16), bool), "columns": 2, "steps": 2, "mode": "fork"}
+    job |= asked(told)
     sheet = np.zeros((16, 32, 3), np.uint8)
     plain = MaskGrid(pipe)(image=sheet, **job).patches
     made = []
@@ -98,7 +105,7 @@ def test_a_picture_to_go_by_may_have_any_size(as_list: bool) -> None:
     assert not np.array_equal(made[0], plain)
     pipe, told = cached("sd")
     with pytest.raises(InvalidTypeError, match="does not take reference_image"):
-        MaskGrid(pipe)(image=sheet, **{**job, **told}, reference_image=sheet)
+        MaskGrid(pipe)(image=sheet, **{**job, **asked(told)}, reference_image=sheet)
 
 
 def test_no_text_stands_beside_embeddings() -> None:

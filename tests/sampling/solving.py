@@ -8,7 +8,7 @@ from torch import Tensor
 from maskgrid.sampling.noise_levels.noise_table import NoiseTable
 from maskgrid.sampling.samplers import SAMPLERS
 from maskgrid.sampling.samplers.noise import step_noise
-from maskgrid.sampling.samplers.walk import Memory, Run, Sampler, Steps
+from maskgrid.sampling.samplers.walk import Memory, Solver, Steps, Walk
 
 Denoiser = Callable[[Tensor, Tensor], Tensor]
 
@@ -16,15 +16,15 @@ Denoiser = Callable[[Tensor, Tensor], Tensor]
 def drive(steps: Steps, denoiser: Denoiser) -> Tensor:
     """Answer a sampler until it returns."""
     try:
-        x, sigma = next(steps)
+        x, sigma, _ = next(steps)
         while True:
-            x, sigma = steps.send(denoiser(x, sigma))
+            x, sigma, _ = steps.send(denoiser(x, sigma))
     except StopIteration as end:
         result: Tensor = end.value
         return result
 
 
-def walk(
+def take_steps(
     name: str,
     x: Tensor,
     sigmas: Tensor,
@@ -36,17 +36,17 @@ def walk(
     memory: Memory | None = None,
     position: int = 0,
     seed: int = 3,
-) -> tuple[Tensor, Run]:
-    """Walk a stretch with a named sampler; the noise is drawn for the first item's shape."""
+) -> tuple[Tensor, Walk]:
+    """The end of a stretch with a named sampler, and its walk; noise is drawn for the first item's shape."""
     info = SAMPLERS[name]
     noise = step_noise(info.noise, (1, *x.shape[1:]), seed, sigmas, position=position)
-    run = Run(sigmas, table, noise, start, stop, dict(memory or {}))
-    return drive(info.solve(x, run), denoiser), run
+    walk = Walk(sigmas, table, noise, start=start, stop=stop, memory=memory)
+    return drive(info.solve(x, walk), denoiser), walk
 
 
-def solve(solver: Sampler, x: Tensor, run: Run, denoiser: Denoiser) -> Tensor:
-    """Walk a run with a solver."""
-    return drive(solver(x, run), denoiser)
+def solve(solver: Solver, x: Tensor, walk: Walk, denoiser: Denoiser) -> Tensor:
+    """Walk with a solver."""
+    return drive(solver(x, walk), denoiser)
 
 
 def crooked(x: Tensor, sigma: Tensor) -> Tensor:

@@ -9,66 +9,67 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from maskgrid.errors import InvalidTypeError, InvalidValueError
-from maskgrid.sampling import Controls, ForkControls, LatentFormat
-from maskgrid.sampling.forking.setup import seeds_of_forks
+from maskgrid.sampling import Controls, LatentFormat
+from maskgrid.sampling.forking.region_noise import choose_seeds
 from maskgrid.sampling.noise_levels.schedules import make_sigmas
+from maskgrid.sampling.original_node import cut_range
 
 WHOLE = make_sigmas("normal", SD, 8)
 
 
 def test_a_plain_run_walks_the_schedule() -> None:
-    span = Controls(steps=8).span(SD)
-    assert torch.equal(span.sigmas, WHOLE)
-    assert (span.stop, span.first, span.steps) == (8, 0, 8)
+    walked = Controls(steps=8).sigma_range(SD)
+    assert torch.equal(walked.sigmas, WHOLE)
+    assert (walked.stop, walked.first, walked.steps) == (8, 0, 8)
 
 
 def test_a_late_start_is_a_fresh_list() -> None:
-    span = Controls(steps=8, start_at_step=3).span(SD)
-    assert torch.equal(span.sigmas, WHOLE[3:])
-    assert (span.stop, span.first) == (5, 3)
+    walked = Controls(steps=8, start_at_step=3).sigma_range(SD)
+    assert torch.equal(walked.sigmas, WHOLE[3:])
+    assert (walked.stop, walked.first) == (5, 3)
 
 
 def test_an_early_end_goes_down_to_zero() -> None:
-    span = Controls(steps=8, end_at_step=5).span(SD)
-    assert torch.equal(span.sigmas, torch.cat([WHOLE[:5], torch.zeros(1)]))
-    assert span.stop == 5
+    walked = Controls(steps=8, end_at_step=5).sigma_range(SD)
+    assert torch.equal(walked.sigmas, torch.cat([WHOLE[:5], torch.zeros(1)]))
+    assert walked.stop == 5
     assert WHOLE[5] > 0, "the schedule itself stays as it is"
 
 
 def test_leftover_noise_keeps_the_whole_list_in_sight() -> None:
     controls = Controls(steps=8, end_at_step=5, return_with_leftover_noise=True)
-    span = controls.span(SD)
-    assert torch.equal(span.sigmas, WHOLE)
-    assert span.stop == 5
-    cut = controls.span(SD, compat=True)
+    walked = controls.sigma_range(SD)
+    assert torch.equal(walked.sigmas, WHOLE)
+    assert walked.stop == 5
+    cut = cut_range(walked)
     assert torch.equal(cut.sigmas, WHOLE[:6])
     assert cut.stop == 5
 
 
 def test_denoise_takes_the_end_of_a_longer_schedule() -> None:
-    span = Controls(steps=6, denoise=0.6).span(SD)
-    assert torch.equal(span.sigmas, make_sigmas("normal", SD, 10)[-7:])
-    assert Controls(denoise=0).span(SD).stop == 0
+    walked = Controls(steps=6, denoise=0.6).sigma_range(SD)
+    assert torch.equal(walked.sigmas, make_sigmas("normal", SD, 10)[-7:])
+    assert Controls(denoise=0).sigma_range(SD).stop == 0
 
 
 @given(steps=st.integers(1, 12), start=st.integers(0, 15), length=st.integers(0, 15))
-def test_spans_are_inside_the_schedule(steps: int, start: int, length: int) -> None:
-    span = Controls(steps=steps, start_at_step=start, end_at_step=start + length).span(SD)
+def test_ranges_are_inside_the_schedule(steps: int, start: int, length: int) -> None:
+    walked = Controls(steps=steps, start_at_step=start, end_at_step=start + length).sigma_range(SD)
     expected = max(min(start + length, steps) - start, 0)
-    assert span.stop == expected
-    assert len(span.sigmas) == (expected + 1 if expected else 0)
-    assert not expected or span.sigmas[-1] == 0
+    assert walked.stop == expected
+    assert len(walked.sigmas) == (expected + 1 if expected else 0)
+    assert not expected or walked.sigmas[-1] == 0
 
 
 def test_past_the_end_there_is_nothing_to_walk() -> None:
     for controls in (Controls(steps=8, start_at_step=8), Controls(steps=8, start_at_step=3, end_at_step=3)):
-        assert controls.span(SD).stop == 0
+        assert controls.sigma_range(SD).stop == 0
 
 
 def test_sigmas_of_ones_own() -> None:
-    span = Controls(schedule=[9.0, 4.0, 1.0], steps=50, start_at_step=1).span(SD)
-    assert span.sigmas.tolist() == [4, 1]
-    assert span.steps == 2
+    walked = Controls(schedule=[9.0, 4.0, 1.0], steps=50, start_at_step=1).sigma_range(SD)
+    assert walked.sigmas.tolist() == [4, 1]
+    assert walked.steps == 2
 
 
 @pytest.mark.parametrize(
@@ -86,15 +87,15 @@ def test_sigmas_of_ones_own() -> None:
     ],
 )
 def test_where_the_forks_part(mode: str, fork_at: int | None, start: int, expected: int) -> None:
-    controls = ForkControls(steps=8, mode=mode, fork_at=fork_at, start_at_step=start)
-    assert controls.part_at(controls.span(SD)) == expected
+    controls = Controls(steps=8, mode=mode, fork_at=fork_at, start_at_step=start)
+    assert controls.part_at(controls.sigma_range(SD)) == expected
 
 
 def test_fork_at_steps_is_the_end_of_schedules_that_give_more_steps() -> None:
-    controls = ForkControls(steps=6, schedule="ddim_uniform", fork_at=6)
-    span = controls.span(SD)
-    assert span.steps == 7
-    assert controls.part_at(span) == 7
+    controls = Controls(steps=6, schedule="ddim_uniform", fork_at=6)
+    walked = controls.sigma_range(SD)
+    assert walked.steps == 7
+    assert controls.part_at(walked) == 7
 
 
 @pytest.mark.parametrize(
@@ -142,21 +143,21 @@ def test_numbers_of_another_kind(options: dict[str, Any]) -> None:
 
 
 def _part(options: dict[str, Any]) -> int:
-    controls = ForkControls(**options)
-    return controls.part_at(controls.span(SD))
+    controls = Controls(**options)
+    return controls.part_at(controls.sigma_range(SD))
 
 
-def test_seeds_of_forks() -> None:
-    assert seeds_of_forks(7, "same", 3) == (7,)
-    assert seeds_of_forks(7, "increment", 3) == (7, 8, 9)
-    assert seeds_of_forks(2**64 - 1, "increment", 2) == (2**64 - 1, 0)
-    assert seeds_of_forks(7, [4, 4, 1], 3) == (4, 4, 1)
+def test_choose_seeds() -> None:
+    assert choose_seeds(7, "same", 3) == (7,)
+    assert choose_seeds(7, "increment", 3) == (7, 8, 9)
+    assert choose_seeds(2**64 - 1, "increment", 2) == (2**64 - 1, 0)
+    assert choose_seeds(7, [4, 4, 1], 3) == (4, 4, 1)
     with pytest.raises(InvalidValueError, match="'increment'"):
-        seeds_of_forks(7, "incremental", 3)
+        choose_seeds(7, "incremental", 3)
     with pytest.raises(InvalidValueError, match="2 seeds; allowed: 3"):
-        seeds_of_forks(7, [1, 2], 3)
+        choose_seeds(7, [1, 2], 3)
     with pytest.raises(InvalidValueError, match=str(2**64)):
-        seeds_of_forks(7, [1, 2, 2**64], 3)
+        choose_seeds(7, [1, 2, 2**64], 3)
 
 
 def test_latent_formats_go_both_ways() -> None:

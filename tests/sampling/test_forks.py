@@ -5,27 +5,16 @@ from typing import Any
 
 import pytest
 import torch
-from forking import DETERMINISTIC, SD, STOCHASTIC, Network, cell_masks, grids, relative, sheet
+from forking import SD, Network, cell_masks, grids, relative, sheet
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from maskgrid.errors import (
-    CancelledError,
-    DenoiserError,
-    InvalidTypeError,
-    InvalidValueError,
-    MaskGridError,
-    RunInterrupted,
-)
 from maskgrid.sampling import (
-    ForkControls,
+    Controls,
     ForkMasks,
     NoiseTable,
-    Progress,
     Request,
-    continue_forks,
-    fork_job,
     sample_forks,
 )
 from maskgrid.sampling.samplers import SAMPLERS
@@ -243,7 +232,7 @@ def test_a_full_stencil_is_plain_sampling() -> None:
     """One cell, all white: nothing is blended, and what comes out is the plain walk of the same noise."""
     masks = torch.ones(1, 1, 9, 11)
     forks = sample_forks(Network(), LATENTS, masks, rows=1, columns=1, table=SD, steps=4, seed=3)
-    network, sigmas = Network(), ForkControls(steps=4).span(SD).sigmas
+    network, sigmas = Network(), Controls(steps=4).sigma_range(SD).sigmas
     x = SD.start(LATENTS, torch.randn(LATENTS.shape, generator=torch.Generator().manual_seed(3)), sigmas[0])
     for sigma, following in pairwise(sigmas):
         x = x + (x - network(x, sigma)) / sigma * (following - sigma)
@@ -257,9 +246,15 @@ def test_half_precision_costs_the_solver_nothing() -> None:
         return torch.full_like(x, 0.5)
 
     for sampler in ("euler", "heun", "dpmpp_2m"):
-        run = {"table": SD, "sampler": sampler, "steps": 12, "end_at_step": 11, "mode": "fork"}
         noise = sheet(1, 4, 9, 11, seed=4).half()
-        run |= {"return_with_leftover_noise": True}
+        run = {
+            "table": SD,
+            "sampler": sampler,
+            "steps": 12,
+            "end_at_step": 11,
+            "mode": "fork",
+            "return_with_leftover_noise": True,
+        }
         half = sample_forks(constant, LATENTS.half(), MASKS, noise=noise, **run).latents
         full = sample_forks(constant, LATENTS.half().float(), MASKS, noise=noise.float(), **run).latents
         assert torch.equal(half, full.half())
@@ -346,273 +341,3 @@ def test_merged_has_every_new_cell() -> None:
     merged = forks.merged()
     for n, (top, left, bottom, right) in enumerate(MASKS.writes.tolist()):
         assert torch.equal(merged[..., top:bottom, left:right], forks[n][..., top:bottom, left:right])
-
-
-# Driving
-
-
-@every_sampler
-def test_a_stretch_says_beforehand_what_it_will_ask(sampler: str) -> None:
-    job = fork_job(
-        LATENTS, MASKS, ForkControls(sampler=sampler, steps=4, fork_at=2, start_at_step=1), table=SD
-    )
-    asked = []
-    for stretch in job.stretches():
-        expected = stretch.calls()
-        requests, got = stretch.requests(), []
-        request = next(requests)
-        try:
-            while True:
-                got.append((request.step, request.sigma))
-                request = requests.send(torch.tanh(request.x))
-        except StopIteration:
-            pass
-        assert got == expected
-        asked += [step for step, _ in got]
-    assert sorted(set(asked)) == [1, 2, 3]
-    result = job.result()
-    assert result is not None
-    driven = sample_forks(
-        lambda x, _: torch.tanh(x),
-        LATENTS,
-        MASKS,
-        table=SD,
-        sampler=sampler,
-        steps=4,
-        fork_at=2,
-        start_at_step=1,
-    )
-    assert torch.equal(result.latents, driven.latents)
-
-
-def test_stretches_have_to_be_driven_to_their_end() -> None:
-    job = fork_job(LATENTS, MASKS, ForkControls(steps=3, fork_at=1), table=SD)
-    stretches = job.stretches()
-    next(stretches)
-    with pytest.raises(MaskGridError, match="before all requests"):
-        next(stretches)
-    assert job.result() is None
-
-
-def test_a_kept_x_stays_what_it_was() -> None:
-    """A batch's memory is used again only when nobody holds the batch."""
-    kept: list[tuple[Tensor, Tensor]] = []
-
-    def keeping(x: Tensor, sigma: Tensor) -> Tensor:
-        kept.append((x, x.clone()))
-        return torch.tanh(x)
-
-    sample_forks(keeping, LATENTS, MASKS, table=SD, steps=4, mode="fork")
-    assert len(kept) == 4
-    assert all(torch.equal(x, copy) for x, copy in kept)
-
-
-def test_memory_is_used_again() -> None:
-    places = set()
-
-    def watching(x: Tensor, sigma: Tensor) -> Tensor:
-        places.add(x.data_ptr())
-        return torch.tanh(x)
-
-    sample_forks(watching, sheet(1, 4, 64, 64), cell_masks(2, 2, (64, 64)), table=SD, steps=6, mode="fork")
-    assert len(places) == 1
-
-
-@pytest.mark.parametrize(
-    "strided",
-    [
-        lambda answer: answer.contiguous(memory_format=torch.channels_last),
-        lambda answer: answer.mT.contiguous().mT,
-        lambda answer: torch.nn.functional.pad(answer, (2, 1, 1, 3))[..., 1:-3, 2:-1],
-    ],
-)
-def test_answers_may_lie_in_memory_as_they_like(strided: Any) -> None:
-    run = {"table": SD, "steps": 3, "fork_at": 1, "sampler": "dpmpp_2m"}
-    for masks in (MASKS, cell_masks(2, 3, (8, 12))):
-        latents = sheet(1, 4, *masks.size)
-        plain = sample_forks(lambda x, _: torch.tanh(x), latents, masks, **run)
-        other = sample_forks(lambda x, _: strided(torch.tanh(x)), latents, masks, **run)
-        assert torch.equal(plain.latents, other.latents)
-
-
-def test_an_answer_may_be_one_number_expanded() -> None:
-    forks = sample_forks(lambda x, _: torch.tensor(0.5).expand_as(x), LATENTS, MASKS, table=SD, steps=2)
-    assert all((fork == 0.5).any() for fork in forks)
-
-
-def test_the_sheet_is_remembered_as_it_was() -> None:
-    latents = LATENTS.clone()
-    forks = sample_forks(Network(), latents, MASKS, table=SD, steps=1)
-    latents.zero_()
-    assert torch.equal(forks.image_latents, LATENTS)
-
-
-def test_the_network_may_write_into_x_and_return_it() -> None:
-    run = {"table": SD, "steps": 4, "fork_at": 2}
-    inplace = sample_forks(lambda x, _: x.tanh_(), LATENTS, MASKS, **run)
-    assert torch.equal(inplace.latents, sample_forks(lambda x, _: x.tanh(), LATENTS, MASKS, **run).latents)
-
-
-def test_no_gradient_is_recorded() -> None:
-    weight = torch.nn.Parameter(torch.tensor(0.9))
-    forks = sample_forks(lambda x, _: x * weight, LATENTS.clone().requires_grad_(), MASKS, table=SD, steps=2)
-    assert not forks.latents.requires_grad
-
-
-# Progress and stopping
-
-
-def test_a_callback_is_told_of_every_call() -> None:
-    told: list[Progress] = []
-    sample_forks(
-        Network(),
-        LATENTS / 0.5,
-        MASKS,
-        table=SD,
-        steps=4,
-        fork_at=1,
-        sampler="heun",
-        micro_batch=4,
-        callback=told.append,
-        scaling_factor=0.5,
-    )
-    steps = [(p.step, p.steps, p.forks, p.together) for p in told]
-    everyone, rest = tuple(range(6)), (4, 5)
-    # Heun's method asks twice a step but for the last.
-    apart = [1, 1, 2, 2, 3]
-    expected = [(0, 4, everyone, True)] * 2
-    expected += [(i, 4, (0, 1, 2, 3), False) for i in apart] + [(i, 4, rest, False) for i in apart]
-    assert steps == expected
-    assert [p.denoised.shape[0] for p in told] == [1] * 2 + [4] * 5 + [2] * 5
-    assert all(p.fork_count == 6 for p in told)
-    for progress in told[2:]:
-        for fork, preview in zip(progress.forks, progress.denoised, strict=True):
-            kept = MASKS.batch()[fork, 0] == 0
-            torch.testing.assert_close(preview[:, kept], (LATENTS / 0.5)[0][:, kept])
-
-
-def test_a_callback_can_stop_the_run_and_finished_forks_are_kept() -> None:
-    whole = sample_forks(Network(), LATENTS, MASKS, table=SD, steps=3, mode="fork", micro_batch=2)
-
-    def stop_in_the_third_batch(progress: Progress) -> bool:
-        return not (progress.forks == (4, 5) and progress.step == 1)
-
-    with pytest.raises(CancelledError, match="step 1 of 3") as caught:
-        sample_forks(
-            Network(),
-            LATENTS,
-            MASKS,
-            table=SD,
-            steps=3,
-            mode="fork",
-            micro_batch=2,
-            callback=stop_in_the_third_batch,
-        )
-    kept = caught.value.result
-    assert kept.numbers == (0, 1, 2, 3)
-    assert torch.equal(kept.latents, whole.latents[:4])
-    assert "4 of 6 forks" in repr(kept)
-    with pytest.raises(IndexError, match="fork 4 is not here"):
-        kept[4]
-
-
-def test_stopped_before_anything_is_finished() -> None:
-    with pytest.raises(CancelledError) as caught:
-        sample_forks(Network(), LATENTS, MASKS, table=SD, steps=3, callback=lambda _: False)
-    assert caught.value.result is None
-
-
-def test_ctrl_c_keeps_finished_forks() -> None:
-    def interrupted(x: Tensor, sigma: Tensor) -> Tensor:
-        if len(x) == 2:
-            raise KeyboardInterrupt
-        return torch.tanh(x)
-
-    with pytest.raises(KeyboardInterrupt) as caught:
-        sample_forks(interrupted, LATENTS, MASKS, table=SD, steps=2, mode="fork", micro_batch=4)
-    assert isinstance(caught.value, RunInterrupted)
-    assert caught.value.result.numbers == (0, 1, 2, 3)
-
-
-# What a denoiser can do wrong
-
-
-@pytest.mark.parametrize(
-    ("wrong", "words"),
-    [
-        (lambda x: x[:1], r"shape \(1, 4, 9, 11\).*allowed: \(6, 4, 9, 11\)"),
-        (lambda x: x.double(), "dtype torch.float64.*allowed: torch.float32"),
-        (lambda x: x.to("meta"), "device meta.*allowed: cpu"),
-        (lambda x: x.numpy(), "returned ndarray"),
-        (lambda x: None, "returned NoneType"),
-        (lambda x: torch.where(torch.arange(11) == 0, torch.nan, x), "NaN or infinities"),
-        (lambda x: x / 0, "NaN or infinities"),
-    ],
-)
-def test_a_bad_answer_is_refused_with_its_place(wrong: Any, words: str) -> None:
-    def denoiser(x: Tensor, sigma: Tensor) -> Any:
-        return wrong(x) if sigma < 3 else torch.tanh(x)
-
-    sigmas = torch.tensor([14.0, 8.0, 2.5, 0.0])
-    with pytest.raises(DenoiserError, match=words) as caught:
-        sample_forks(denoiser, LATENTS, MASKS, table=SD, schedule=sigmas, mode="fork")
-    assert "step 2 of 3, sigma 2.5, forks 0 to 5" in str(caught.value)
-
-
-def test_large_finite_answers_are_not_taken_for_infinite() -> None:
-    forks = sample_forks(
-        lambda x, _: torch.full_like(x, 3e38), LATENTS, MASKS, table=SD, steps=1, mode="fork"
-    )
-    assert forks.latents.isfinite().all()
-
-
-def test_finished_forks_survive_a_bad_answer() -> None:
-    with pytest.raises(DenoiserError) as caught:
-        sample_forks(
-            lambda x, _: x * (1 if len(x) == 4 else torch.nan),
-            LATENTS,
-            MASKS,
-            table=SD,
-            steps=2,
-            mode="fork",
-            micro_batch=4,
-        )
-    assert caught.value.result.numbers == (0, 1, 2, 3)
-
-
-def test_an_error_of_the_denoisers_own_says_where_it_was() -> None:
-    def failing(x: Tensor, sigma: Tensor) -> Tensor:
-        raise ZeroDivisionError("mine")
-
-    with pytest.raises(ZeroDivisionError, match="mine") as caught:
-        sample_forks(failing, LATENTS, MASKS, table=SD, steps=2, mode="fork")
-    assert any("step 0 of 2" in note for note in caught.value.__notes__)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "error", "words"),
-    [
-        ({"latents": sheet(1, 4, 9, 12)}, InvalidValueError, r"\(1, 4, 9, 12\).*9 x 11"),
-        ({"latents": sheet(4, 9, 11)}, InvalidValueError, r"\(4, 9, 11\).*\(B, C, h, w\)"),
-        ({"latents": torch.zeros(1, 4, 9, 11, dtype=torch.int64)}, InvalidTypeError, "int64"),
-        ({"latents": LATENTS.numpy()}, InvalidTypeError, "ndarray"),
-        ({"latents": LATENTS * torch.nan}, InvalidValueError, "NaN"),
-        ({"noise": sheet(1, 4, 9, 10)}, InvalidValueError, "noise has shape"),
-        ({"micro_batch": 0}, InvalidValueError, "micro_batch is 0"),
-        ({"fork_at": 5}, InvalidValueError, "fork_at is 5; allowed: 0 to 4"),
-        ({"fork_seeds": [1, 2]}, InvalidValueError, "2 seeds; allowed: 6"),
-        ({"denoiser": 3}, InvalidTypeError, "denoiser is int"),
-        ({"scaling_factor": 0.0}, InvalidValueError, "scaling_factor is 0"),
-    ],
-)
-def test_bad_arguments(arguments: dict[str, Any], error: type[Exception], words: str) -> None:
-    denoiser, latents = arguments.pop("denoiser", Network()), arguments.pop("latents", LATENTS)
-    with pytest.raises(error, match=words):
-        sample_forks(denoiser, latents, MASKS, table=SD, steps=4, **arguments)
-
-
-def test_every_solver_is_here() -> None:
-    assert set(DETERMINISTIC) | set(STOCHASTIC) == set(SAMPLERS)
-    assert STOCHASTIC
-    with pytest.raises(InvalidValueError, match="no state"):
-        continue_forks(Network(), sample_forks(Network(), LATENTS, MASKS, table=SD, steps=1))

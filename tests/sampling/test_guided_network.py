@@ -143,7 +143,7 @@ def test_a_mapping_is_the_networks_arguments() -> None:
     told = {"encoder_hidden_states": tokens(4, 1), "added": {"pooled": pooled}, "strength": 0.5}
     not_told = {"encoder_hidden_states": tokens(4, 2), "added": {"pooled": pooled * 0}, "strength": 0.5}
     x = sheet(2, 4, 8, 8)
-    request = Request(x, SIGMA, 0, 1, (3, 1), 1, together=False)
+    request = Request(x, SIGMA, 0, 1, (3, 1), (3, 1), 1, together=False)
     with torch.no_grad():
         results = [
             GuidedNetwork(unet, SD, told, not_told, cfg=2.0, batched=b).respond(request)

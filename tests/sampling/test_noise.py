@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from maskgrid.errors import InvalidTypeError, InvalidValueError, MaskGridError
 from maskgrid.sampling.samplers.noise import (
     BrownianNoise,
-    ForkNoise,
     GaussianNoise,
     NoNoise,
     initial_noise,
@@ -66,16 +65,6 @@ def test_gaussian_noise_goes_on_where_it_stood(position: int, dtype: torch.dtype
     assert rest.position == position
     for expected in draws[position:]:
         assert torch.equal(rest(A, B), expected)
-
-
-@pytest.mark.parametrize("kind", ["gaussian", "brownian"])
-def test_forks_with_their_own_seeds_have_the_noise_of_their_own_runs(kind: str) -> None:
-    together = step_noise(kind, SHAPE, [3, 8, 3], SIGMAS)  # type: ignore[arg-type]
-    assert isinstance(together, ForkNoise)
-    alone = [step_noise(kind, SHAPE, seed, SIGMAS) for seed in (3, 8, 3)]  # type: ignore[arg-type]
-    for sigma, following in ((SIGMAS[0], SIGMAS[1]), (SIGMAS[1], SIGMAS[2])):
-        assert torch.equal(together(sigma, following), torch.cat([each(sigma, following) for each in alone]))
-    assert together.position == alone[0].position
 
 
 def test_brownian_noise_is_the_increment_of_one_path() -> None:
@@ -154,8 +143,6 @@ def test_bad_noise_is_named() -> None:
         GaussianNoise(SHAPE, 1, position=-1)
     with pytest.raises(InvalidValueError, match=r"range of sigmas is 2.0 to 1.0"):
         BrownianNoise(SHAPE, 1, low=2.0, high=1.0)
-    with pytest.raises(InvalidValueError, match="one StepNoise for each fork"):
-        step_noise("gaussian", SHAPE, [], SIGMAS)
 
 
 def test_brownian_noise_says_that_it_needs_torchsde(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,22 +1,26 @@
 """Samplers: the laws that hold for every one of them, and what tells them apart."""
 
+from dataclasses import replace
+
 import pytest
 import torch
-from solving import crooked, drive, solve, walk
+from solving import crooked, drive, solve, take_steps
 
 from maskgrid.errors import InvalidValueError
 from maskgrid.sampling.noise_levels.noise_table import NoiseTable
 from maskgrid.sampling.noise_levels.schedules import make_sigmas
-from maskgrid.sampling.samplers import NOT_YET, SAMPLERS, euler, get_sampler, sde
+from maskgrid.sampling.samplers import NOT_YET, SAMPLERS, get_sampler
+from maskgrid.sampling.samplers.dpmpp_sde import dpmpp_2m_sde
+from maskgrid.sampling.samplers.euler import euler
 from maskgrid.sampling.samplers.noise import initial_noise, step_noise
-from maskgrid.sampling.samplers.walk import Run
+from maskgrid.sampling.samplers.walk import Walk
 
 TABLES = {"epsilon": NoiseTable.stable_diffusion(), "flow": NoiseTable.flow(3.0)}
 VE, FLOW = TABLES["epsilon"], TABLES["flow"]
 SHAPE = (1, 2, 4, 5)
 STEPS = 7
 # One solver under several names counts once.
-DISTINCT = [name for name in SAMPLERS if not name.endswith("_gpu") and name != "ddim"]
+DISTINCT = [name for name, info in SAMPLERS.items() if info.alias_of is None and name != "ddim"]
 
 each_table = pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
 each_sampler = pytest.mark.parametrize("name", DISTINCT)
@@ -35,11 +39,11 @@ def begin(name: str, table: NoiseTable, schedule: str = "karras") -> tuple[torch
 @each_sampler
 def test_a_cut_run_equals_the_uncut_one(name: str, table: NoiseTable) -> None:
     x, sigmas = begin(name, table)
-    whole, _ = walk(name, x, sigmas, table, crooked)
+    whole, _ = take_steps(name, x, sigmas, table, crooked)
     for cut in range(STEPS + 1):
-        half, run = walk(name, x, sigmas, table, crooked, stop=cut)
-        rest, _ = walk(
-            name, half, sigmas, table, crooked, start=cut, memory=run.memory, position=run.noise.position
+        half, walk = take_steps(name, x, sigmas, table, crooked, stop=cut)
+        rest, _ = take_steps(
+            name, half, sigmas, table, crooked, start=cut, memory=walk.memory, position=walk.noise.position
         )
         assert torch.equal(rest, whole), cut
 
@@ -48,21 +52,20 @@ def test_a_cut_run_equals_the_uncut_one(name: str, table: NoiseTable) -> None:
 @each_sampler
 def test_three_parts_equal_the_whole_and_leave_the_memory_alone(name: str, table: NoiseTable) -> None:
     x, sigmas = begin(name, table, "normal")
-    whole, _ = walk(name, x, sigmas, table, crooked)
-    first, run = walk(name, x, sigmas, table, crooked, stop=3)
-    kept = {key: [t.clone() for t in (v if isinstance(v, list) else [v])] for key, v in run.memory.items()}
+    whole, _ = take_steps(name, x, sigmas, table, crooked)
+    first, walk = take_steps(name, x, sigmas, table, crooked, stop=3)
+    kept = {name: [t.clone() for t in tensors] for name, tensors in walk.memory.items()}
     for _ in range(2):
-        position = run.noise.position
-        second, half = walk(
-            name, first, sigmas, table, crooked, start=3, stop=5, memory=run.memory, position=position
+        position = walk.noise.position
+        second, half = take_steps(
+            name, first, sigmas, table, crooked, start=3, stop=5, memory=walk.memory, position=position
         )
-        third, _ = walk(
+        third, _ = take_steps(
             name, second, sigmas, table, crooked, start=5, memory=half.memory, position=half.noise.position
         )
         assert torch.equal(third, whole)
-    for key, tensors in kept.items():
-        now = run.memory[key]
-        for before, after in zip(tensors, now if isinstance(now, list) else [now], strict=True):
+    for name, tensors in kept.items():
+        for before, after in zip(tensors, walk.memory[name], strict=True):
             assert torch.equal(before, after)
 
 
@@ -71,29 +74,29 @@ def test_three_parts_equal_the_whole_and_leave_the_memory_alone(name: str, table
 def test_a_batch_of_forks_equals_one_at_a_time(name: str, table: NoiseTable) -> None:
     """The forks part at step 3 by what they are sent, and share the noise."""
     x, sigmas = begin(name, table)
-    shared, run = walk(name, x, sigmas, table, crooked, stop=3)
+    shared, walk = take_steps(name, x, sigmas, table, crooked, stop=3)
     offsets = torch.tensor([-0.4, 0.0, 0.7]).reshape(3, 1, 1, 1)
-    position = run.noise.position
-    together, _ = walk(
+    position = walk.noise.position
+    together, _ = take_steps(
         name,
         shared,
         sigmas,
         table,
         lambda x, sigma: crooked(x, sigma) + offsets,
         start=3,
-        memory=run.memory,
+        memory=walk.memory,
         position=position,
     )
     assert together.shape == (3, *SHAPE[1:])
     for row, offset in enumerate(offsets):
-        alone, _ = walk(
+        alone, _ = take_steps(
             name,
             shared,
             sigmas,
             table,
             lambda x, sigma, offset=offset: crooked(x, sigma) + offset,
             start=3,
-            memory=run.memory,
+            memory=walk.memory,
             position=position,
         )
         torch.testing.assert_close(together[row : row + 1], alone, rtol=1e-5, atol=1e-6)
@@ -103,15 +106,12 @@ def test_a_batch_of_forks_equals_one_at_a_time(name: str, table: NoiseTable) -> 
 @each_sampler
 def test_memory_may_be_repeated_along_the_batch(name: str, table: NoiseTable) -> None:
     x, sigmas = begin(name, table)
-    half, run = walk(name, x, sigmas, table, crooked, stop=4)
-    rest, _ = walk(
-        name, half, sigmas, table, crooked, start=4, memory=run.memory, position=run.noise.position
+    half, walk = take_steps(name, x, sigmas, table, crooked, stop=4)
+    rest, _ = take_steps(
+        name, half, sigmas, table, crooked, start=4, memory=walk.memory, position=walk.noise.position
     )
-    repeated = {
-        key: [t.repeat(3, 1, 1, 1) for t in kept] if isinstance(kept, list) else kept.repeat(3, 1, 1, 1)
-        for key, kept in run.memory.items()
-    }
-    many, _ = walk(
+    repeated = {name: tuple(t.repeat(3, 1, 1, 1) for t in kept) for name, kept in walk.memory.items()}
+    many, _ = take_steps(
         name,
         half.repeat(3, 1, 1, 1),
         sigmas,
@@ -119,7 +119,7 @@ def test_memory_may_be_repeated_along_the_batch(name: str, table: NoiseTable) ->
         crooked,
         start=4,
         memory=repeated,
-        position=run.noise.position,
+        position=walk.noise.position,
     )
     torch.testing.assert_close(many, rest.repeat(3, 1, 1, 1), rtol=1e-5, atol=1e-6)
 
@@ -129,7 +129,7 @@ def test_memory_may_be_repeated_along_the_batch(name: str, table: NoiseTable) ->
 def test_a_constant_denoised_is_where_every_run_ends(name: str, table: NoiseTable) -> None:
     x, sigmas = begin(name, table)
     image = torch.linspace(-1, 1, x.numel()).reshape(SHAPE)
-    end, _ = walk(name, x, sigmas, table, lambda x, sigma: image)
+    end, _ = take_steps(name, x, sigmas, table, lambda x, sigma: image)
     # uni_pc stops at sigma 0.001, where some noise is left.
     tolerance = 0.01 if name.startswith("uni_pc") else 1e-5
     torch.testing.assert_close(end, image, rtol=tolerance, atol=tolerance)
@@ -147,7 +147,7 @@ def test_every_evaluation_is_between_the_sigmas_of_its_step(name: str, table: No
             asked.append(float(sigma))
             return crooked(x, sigma)
 
-        walk(name, x, sigmas, table, network, start=step, stop=step + 1)
+        take_steps(name, x, sigmas, table, network, start=step, stop=step + 1)
         # SDE solvers put a flow model's sigma 1 a little lower. heunpp2 looks one step further ahead, and the
         # ancestral solvers aim below the next sigma.
         assert asked[0] == pytest.approx(float(sigmas[step]), rel=1e-3)
@@ -158,11 +158,29 @@ def test_every_evaluation_is_between_the_sigmas_of_its_step(name: str, table: No
 
 @each_table
 @each_sampler
+def test_every_evaluation_names_its_step(name: str, table: NoiseTable) -> None:
+    x, sigmas = begin(name, table)
+    noise = step_noise(SAMPLERS[name].noise, SHAPE, 3, sigmas)
+    solver = SAMPLERS[name].solve(x, Walk(sigmas, table, noise, start=2, stop=6))
+    named = []
+    question = next(solver, None)
+    while question is not None:
+        named.append(question[2])
+        try:
+            question = solver.send(crooked(*question[:2]))
+        except StopIteration:
+            question = None
+    assert named == sorted(named)
+    assert set(named) == {2, 3, 4, 5}
+
+
+@each_table
+@each_sampler
 def test_one_step_is_enough(name: str, table: NoiseTable) -> None:
     x, _ = begin(name, table)
     image = torch.full(SHAPE, 0.25)
     sigmas = torch.tensor([table.sigma_max, 0.0])
-    end, _ = walk(name, x, sigmas, table, lambda x, sigma: image)
+    end, _ = take_steps(name, x, sigmas, table, lambda x, sigma: image)
     tolerance = 0.01 if name.startswith("uni_pc") else 1e-5
     torch.testing.assert_close(end, image, rtol=tolerance, atol=tolerance)
 
@@ -173,10 +191,10 @@ def test_one_step_is_enough(name: str, table: NoiseTable) -> None:
 def test_dtypes_are_kept(name: str, table: NoiseTable, dtype: torch.dtype) -> None:
     x, sigmas = begin(name, table)
     noise = step_noise(SAMPLERS[name].noise, SHAPE, 3, sigmas, dtype=dtype)
-    end = solve(SAMPLERS[name].solve, x.to(dtype), Run(sigmas, table, noise), crooked)
+    end = solve(SAMPLERS[name].solve, x.to(dtype), Walk(sigmas, table, noise), crooked)
     assert end.dtype == dtype
     assert bool(end.isfinite().all())
-    single, _ = walk(name, x, sigmas, table, crooked)
+    single, _ = take_steps(name, x, sigmas, table, crooked)
     torch.testing.assert_close(end.float(), single, rtol=0.3, atol=0.3)
 
 
@@ -185,7 +203,7 @@ def test_dtypes_are_kept(name: str, table: NoiseTable, dtype: torch.dtype) -> No
 def test_a_walk_of_no_steps_gives_x_back(name: str, table: NoiseTable) -> None:
     x, sigmas = begin(name, table)
     for place in (0, STEPS):
-        assert walk(name, x, sigmas, table, crooked, start=place, stop=place)[0] is x
+        assert take_steps(name, x, sigmas, table, crooked, start=place, stop=place)[0] is x
 
 
 # --- examples
@@ -193,9 +211,9 @@ def test_a_walk_of_no_steps_gives_x_back(name: str, table: NoiseTable) -> None:
 
 def test_euler_is_a_straight_line_to_denoised() -> None:
     x, sigmas = torch.full(SHAPE, 10.0), torch.tensor([4.0, 1.0, 0.0])
-    steps = euler.euler(x, Run(sigmas, VE))
+    steps = euler(x, Walk(sigmas, VE))
     assert next(steps)[1] == 4
-    x, sigma = steps.send(torch.zeros(SHAPE))
+    x, sigma, _ = steps.send(torch.zeros(SHAPE))
     assert sigma == 1
     torch.testing.assert_close(x, torch.full(SHAPE, 2.5))
 
@@ -206,13 +224,13 @@ def test_denoised_of_the_last_step_is_the_end_bit_for_bit() -> None:
         if name.startswith(("uni_pc", "ddpm")):
             continue
         x, sigmas = begin(name, VE)
-        assert torch.equal(walk(name, x, sigmas, VE, lambda x, sigma: image)[0], image), name
+        assert torch.equal(take_steps(name, x, sigmas, VE, lambda x, sigma: image)[0], image), name
 
 
 def test_flow_models_begin_below_one_where_lambda_is_infinite() -> None:
     x, sigmas = begin("dpmpp_2m_sde", FLOW)
-    steps = sde.dpmpp_2m_sde(x, Run(sigmas, FLOW, step_noise("brownian", SHAPE, 3, sigmas)))
-    _, sigma = next(steps)
+    steps = dpmpp_2m_sde(x, Walk(sigmas, FLOW, step_noise("brownian", SHAPE, 3, sigmas)))
+    _, sigma, _ = next(steps)
     assert float(sigma) == pytest.approx(3 * 0.9999 / (1 + 2 * 0.9999), rel=1e-6)
     assert sigmas[0] == 1
 
@@ -222,7 +240,7 @@ def test_scalars_can_drive_a_sampler() -> None:
     for name, info in SAMPLERS.items():
         sigmas = make_sigmas("normal", VE, 5, sampler=name)
         noise = step_noise(info.noise, (1,), 0, sigmas)
-        drive(info.solve(torch.zeros(1), Run(sigmas, VE, noise)), lambda x, sigma: torch.zeros(1))
+        drive(info.solve(torch.zeros(1), Walk(sigmas, VE, noise)), lambda x, sigma: torch.zeros(1))
 
 
 # --- names
@@ -238,6 +256,14 @@ def test_every_name_is_there() -> None:
     assert set(SAMPLERS) == set(names.split())
     assert all(get_sampler(name).name == name for name in SAMPLERS)
     assert not NOT_YET & set(SAMPLERS)
+
+
+def test_second_names_are_the_same_samplers() -> None:
+    aliases = {name: info.alias_of for name, info in SAMPLERS.items() if info.alias_of is not None}
+    assert aliases == {f"{name}_gpu": name for name in SAMPLERS if f"{name}_gpu" in SAMPLERS}
+    assert len(aliases) == 4
+    for name, original in aliases.items():
+        assert replace(SAMPLERS[name], name=original, alias_of=None) == SAMPLERS[original]
 
 
 @pytest.mark.parametrize("name", sorted(NOT_YET))
@@ -275,4 +301,4 @@ def test_no_name_at_all_gets_the_list() -> None:
 )
 def test_runs_that_make_no_sense(sigmas: torch.Tensor, start: int, stop: int | None) -> None:
     with pytest.raises(InvalidValueError, match="allowed"):
-        Run(sigmas, VE, start=start, stop=stop)
+        Walk(sigmas, VE, start=start, stop=stop)

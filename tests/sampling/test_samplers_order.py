@@ -13,8 +13,18 @@ from solving import drive, gaussian_denoiser, gaussian_std, solve
 from torch import Tensor
 
 from maskgrid.sampling.noise_levels.noise_table import NoiseTable
-from maskgrid.sampling.samplers import SAMPLERS, dpmpp, euler, heun, multistep, res, sde, uni_pc
-from maskgrid.sampling.samplers.walk import Memory, Run, Sampler
+from maskgrid.sampling.samplers import SAMPLERS
+from maskgrid.sampling.samplers.deis import deis
+from maskgrid.sampling.samplers.dpm_2 import dpm_2, dpm_2_ancestral
+from maskgrid.sampling.samplers.dpmpp import dpmpp_2m, dpmpp_2s_ancestral
+from maskgrid.sampling.samplers.dpmpp_sde import dpmpp_2m_sde, dpmpp_2m_sde_heun, dpmpp_3m_sde, dpmpp_sde
+from maskgrid.sampling.samplers.euler import euler, euler_ancestral
+from maskgrid.sampling.samplers.heun import heun, heunpp2
+from maskgrid.sampling.samplers.ipndm import ipndm, ipndm_v
+from maskgrid.sampling.samplers.lms import lms
+from maskgrid.sampling.samplers.res_multistep import res_multistep
+from maskgrid.sampling.samplers.uni_pc import uni_pc, uni_pc_bh2
+from maskgrid.sampling.samplers.walk import Memory, Solver, Walk
 
 VE, FLOW = NoiseTable.stable_diffusion(), NoiseTable.flow()
 BEFORE, AFTER = 3, 3
@@ -29,16 +39,16 @@ def slopes(table: NoiseTable, sigmas: Tensor) -> Memory:
     """Derivatives at the steps before the first, newest first."""
     denoise = gaussian_denoiser(table)
     past = [sigmas[BEFORE - k] for k in (1, 2, 3)]
-    return {"derivatives": [(exact(table, s) - denoise(exact(table, s), s)) / s for s in past]}
+    return {"derivatives": tuple((exact(table, s) - denoise(exact(table, s), s)) / s for s in past)}
 
 
-def denoised(table: NoiseTable, sigmas: Tensor) -> list[Tensor]:
+def denoised(table: NoiseTable, sigmas: Tensor) -> tuple[Tensor, ...]:
     past = [sigmas[BEFORE - k] for k in (1, 2, 3)]
-    return [gaussian_denoiser(table)(exact(table, s), s) for s in past]
+    return tuple(gaussian_denoiser(table)(exact(table, s), s) for s in past)
 
 
 def one(table: NoiseTable, sigmas: Tensor) -> Memory:
-    return {"denoised": denoised(table, sigmas)[0]}
+    return {"denoised": denoised(table, sigmas)[:1]}
 
 
 def two(table: NoiseTable, sigmas: Tensor) -> Memory:
@@ -46,45 +56,45 @@ def two(table: NoiseTable, sigmas: Tensor) -> Memory:
 
 
 def corrected(table: NoiseTable, sigmas: Tensor) -> Memory:
-    return {"denoised": denoised(table, sigmas), "corrected": exact(table, sigmas[BEFORE - 1])}
+    return {"denoised": denoised(table, sigmas), "corrected": (exact(table, sigmas[BEFORE - 1]),)}
 
 
 def nothing(table: NoiseTable, sigmas: Tensor) -> Memory:
     return {}
 
 
-def error(table: NoiseTable, solver: Sampler, history, steps: int, *, even: bool) -> float:  # type: ignore[no-untyped-def]
+def error(table: NoiseTable, solver: Solver, history, steps: int, *, even: bool) -> float:  # type: ignore[no-untyped-def]
     """How far x is off after these steps, even in sigma or in log sigma."""
     first, last = (0.8, 0.2) if table.is_flow else (6.0, 0.5)
     places = torch.arange(-BEFORE, steps + AFTER + 1, dtype=torch.float64) / steps
     sigmas = first + (last - first) * places if even else first * (last / first) ** places
     # The list goes on a little, so that no solver sees its end and lowers its order.
-    run = Run(sigmas, table, start=BEFORE, stop=BEFORE + steps, memory=history(table, sigmas))
-    x = solve(solver, exact(table, sigmas[BEFORE]), run, gaussian_denoiser(table))
+    walk = Walk(sigmas, table, start=BEFORE, stop=BEFORE + steps, memory=history(table, sigmas))
+    x = solve(solver, exact(table, sigmas[BEFORE]), walk, gaussian_denoiser(table))
     return abs(float(x - exact(table, sigmas[BEFORE + steps])))
 
 
 # solver, its history, its order over steps even in log sigma, and even in sigma if that is another
 SOLVERS = {
-    "euler": (euler.euler, nothing, 1, 1),
-    "euler_ancestral": (partial(euler.euler_ancestral, eta=0.0), nothing, 1, 1),
-    "heun": (heun.heun, nothing, 2, 2),
-    "heunpp2": (heun.heunpp2, nothing, 1, 1),
-    "dpm_2": (heun.dpm_2, nothing, 2, 2),
-    "dpm_2_ancestral": (partial(heun.dpm_2_ancestral, eta=0.0), nothing, 2, 2),
-    "lms": (multistep.lms, slopes, 4, 4),
-    "ipndm": (multistep.ipndm, slopes, 2, 4),
-    "ipndm_v": (multistep.ipndm_v, slopes, 3, 3),
-    "deis": (multistep.deis, slopes, 3, 3),
-    "dpmpp_2s_ancestral": (partial(dpmpp.dpmpp_2s_ancestral, eta=0.0), nothing, 2, 2),
-    "dpmpp_2m": (dpmpp.dpmpp_2m, one, 2, 2),
-    "dpmpp_sde": (partial(sde.dpmpp_sde, eta=0.0), nothing, 2, 2),
-    "dpmpp_2m_sde": (partial(sde.dpmpp_2m_sde, eta=0.0), one, 2, 2),
-    "dpmpp_2m_sde_heun": (partial(sde.dpmpp_2m_sde_heun, eta=0.0), one, 2, 2),
-    "dpmpp_3m_sde": (partial(sde.dpmpp_3m_sde, eta=0.0), two, 2, 2),
-    "res_multistep": (res.res_multistep, one, 2, 2),
-    "uni_pc": (uni_pc.uni_pc, corrected, 4, 4),
-    "uni_pc_bh2": (uni_pc.uni_pc_bh2, corrected, 4, 4),
+    "euler": (euler, nothing, 1, 1),
+    "euler_ancestral": (partial(euler_ancestral, eta=0.0), nothing, 1, 1),
+    "heun": (heun, nothing, 2, 2),
+    "heunpp2": (heunpp2, nothing, 1, 1),
+    "dpm_2": (dpm_2, nothing, 2, 2),
+    "dpm_2_ancestral": (partial(dpm_2_ancestral, eta=0.0), nothing, 2, 2),
+    "lms": (lms, slopes, 4, 4),
+    "ipndm": (ipndm, slopes, 2, 4),
+    "ipndm_v": (ipndm_v, slopes, 3, 3),
+    "deis": (deis, slopes, 3, 3),
+    "dpmpp_2s_ancestral": (partial(dpmpp_2s_ancestral, eta=0.0), nothing, 2, 2),
+    "dpmpp_2m": (dpmpp_2m, one, 2, 2),
+    "dpmpp_sde": (partial(dpmpp_sde, eta=0.0), nothing, 2, 2),
+    "dpmpp_2m_sde": (partial(dpmpp_2m_sde, eta=0.0), one, 2, 2),
+    "dpmpp_2m_sde_heun": (partial(dpmpp_2m_sde_heun, eta=0.0), one, 2, 2),
+    "dpmpp_3m_sde": (partial(dpmpp_3m_sde, eta=0.0), two, 2, 2),
+    "res_multistep": (res_multistep, one, 2, 2),
+    "uni_pc": (uni_pc, corrected, 4, 4),
+    "uni_pc_bh2": (uni_pc_bh2, corrected, 4, 4),
 }
 
 
@@ -113,8 +123,8 @@ def test_a_whole_run_from_noise_converges(name: str) -> None:
     ends = []
     for steps in (20, 160):
         sigmas = torch.cat([torch.linspace(10.0 ** (1 / 7), 0.02 ** (1 / 7), steps) ** 7, torch.zeros(1)])
-        run = Run(sigmas, VE)
-        x = drive(SAMPLERS[name].solve(exact(VE, sigmas[0]), run), gaussian_denoiser(VE))
+        walk = Walk(sigmas, VE)
+        x = drive(SAMPLERS[name].solve(exact(VE, sigmas[0]), walk), gaussian_denoiser(VE))
         ends.append(abs(float(x) - 1))
     assert ends[1] < 0.02
     assert ends[1] < ends[0] / 4 or ends[1] < 2e-3

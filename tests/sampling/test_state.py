@@ -66,8 +66,16 @@ def test_cut_is_uncut(
     size: int | None,
 ) -> None:
     latents = sheet(batch, 4, *masks.size, dtype=dtype)
-    run = {"table": table, "sampler": sampler, "steps": 5, "start_at_step": start, "fork_at": fork_at}
-    run |= {"fork_seeds": seeds, "blend": blend, "micro_batch": size}
+    run = {
+        "table": table,
+        "sampler": sampler,
+        "steps": 5,
+        "start_at_step": start,
+        "fork_at": fork_at,
+        "fork_seeds": seeds,
+        "blend": blend,
+        "micro_batch": size,
+    }
     uncut = sample_forks(Network(), latents, masks, **run).latents
     first = sample_forks(Network(), latents, masks, end_at_step=cut, **LEFTOVER, **run)
     assert torch.equal(continue_forks(Network(), first, micro_batch=size).latents, uncut)
@@ -98,9 +106,15 @@ assert "diffusers" not in sys.modules
 
 @pytest.mark.parametrize("sampler", ["dpmpp_3m_sde"])
 def test_another_process_can_go_on(sampler: str, tmp_path: Path) -> None:
-    run = {"table": SD, "sampler": sampler, "steps": 6, "fork_at": 2}
     scale = torch.rand(4, 1, 1, generator=torch.Generator().manual_seed(0)) + 0.5
-    run |= {"scaling_factor": scale, "shift_factor": 0.1}
+    run = {
+        "table": SD,
+        "sampler": sampler,
+        "steps": 6,
+        "fork_at": 2,
+        "scaling_factor": scale,
+        "shift_factor": 0.1,
+    }
     first = sample_forks(Network(), LATENTS, MASKS, end_at_step=4, **LEFTOVER, **run)
     before, after = tmp_path / "before.safetensors", tmp_path / "after.safetensors"
     first.save(before)
@@ -143,7 +157,7 @@ def test_the_surroundings_of_ddim_have_other_noise() -> None:
 def test_compat_leaves_a_noisy_cell_in_clean_surroundings() -> None:
     run = {"table": SD, "steps": 6, "end_at_step": 3, "mode": "sample", "compat": True}
     forks = sample_forks(Network(), LATENTS, MASKS, **LEFTOVER, **run)
-    for fork, (top, left, bottom, right) in zip(forks, MASKS.as_original().writes.tolist(), strict=True):
+    for fork, (top, left, bottom, right) in zip(forks, forks.masks.writes.tolist(), strict=True):
         cell = torch.zeros(9, 11, dtype=torch.bool)
         cell[top:bottom, left:right] = True
         assert torch.equal(fork[..., ~cell], LATENTS[..., ~cell])
@@ -200,10 +214,14 @@ def test_another_sampler_starts_without_history() -> None:
     run = {"table": SD, "steps": 6, "mode": "fork", "end_at_step": 3}
     multistep = sample_forks(Network(), LATENTS, MASKS, sampler="dpmpp_2m", **LEFTOVER, **run)
     assert multistep.state is not None
-    assert multistep.state.checkpoint.memory
+    assert multistep.run is not None
+    assert multistep.state.memory
     switched = continue_forks(Network(), multistep, sampler="euler")
-    state = replace(multistep.state, setup=replace(multistep.state.setup, sampler="euler"))
-    fresh = replace(multistep, state=replace(state, checkpoint=replace(state.checkpoint, memory={})))
+    fresh = replace(
+        multistep,
+        run=replace(multistep.run, sampler="euler"),
+        state=replace(multistep.state, memory={}),
+    )
     assert torch.equal(switched.latents, continue_forks(Network(), fresh).latents)
     with pytest.raises(InvalidValueError, match="'euler'"):
         continue_forks(Network(), multistep, sampler="eulr")
@@ -221,8 +239,9 @@ def test_the_steps_that_are_told_go_on() -> None:
     steps: list[tuple[int, int]] = []
     run = {"table": SD, "steps": 6, "start_at_step": 1, "fork_at": 2, "end_at_step": 3}
     first = sample_forks(Network(), LATENTS, MASKS, **LEFTOVER, **run)
+    assert first.run is not None
     assert first.state is not None
-    assert first.state.step == 3
+    assert first.run.first + first.state.step == 3
     continue_forks(Network(), first, callback=lambda p: steps.append((p.step, p.steps)))
     assert steps == [(3, 6), (4, 6), (5, 6)]
 
@@ -269,6 +288,26 @@ def test_finished_results_are_saved_too(tmp_path: Path) -> None:
         assert torch.equal(loaded.merged(), forks.merged())
         assert (loaded.numbers, loaded.cells, loaded.state) == ((1, 2), (1, 2), None)
     assert [path.name for path in tmp_path.iterdir()] == ["forks.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("name", "sampler", "fork_at"), [("apart_dpmpp_2m", "dpmpp_2m", 1), ("together_uni_pc", "uni_pc", 5)]
+)
+def test_files_of_version_0_1_are_read(name: str, sampler: str, fork_at: int) -> None:
+    """They were made with the sheet, masks and network of this test, 3 of 6 steps."""
+    first = ForkLatents.load(Path(__file__).parents[1] / "data" / "states" / f"{name}_0_1.safetensors")
+    uncut = sample_forks(
+        lambda x, _: torch.tanh(x),
+        LATENTS,
+        MASKS,
+        table=SD,
+        steps=6,
+        start_at_step=1,
+        sampler=sampler,
+        fork_at=fork_at,
+        scaling_factor=torch.full((4, 1, 1), 0.5),
+    )
+    assert torch.equal(continue_forks(lambda x, _: torch.tanh(x), first).latents, uncut.latents)
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from maskgrid.cli.run_and_save import load, make_and_save
@@ -65,14 +64,13 @@ def _check(settings: dict[str, Any]) -> None:
     """Complain of what no model could do, before one is loaded, which can take minutes."""
     from maskgrid.pictures.images import read_image, read_stencil
     from maskgrid.pictures.stencils import fit_stencil
-    from maskgrid.sampling.sample_forks import ForkControls
+    from maskgrid.sampling import CONTROL_NAMES, Controls
 
     shape = {name: settings[name] for name in ("gap", "margin") if name in settings}
     canvas = read_image(settings["image"]).shape[:2]
     grid = Grid(settings.get("rows", 1), settings.get("columns", 1), canvas=canvas, **shape, stride=1)
     fit_stencil(read_stencil(settings["mask"]), grid)
-    names = [field.name for field in fields(ForkControls) if field.name in settings]
-    ForkControls(**{name: settings[name] for name in names})
+    Controls(**{name: settings[name] for name in CONTROL_NAMES if name in settings})
 
 
 def _one(value: Any) -> Any:

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from maskgrid.errors import InvalidTypeError, InvalidValueError
-from maskgrid.sampling.controls import check_number
-from maskgrid.sampling.forking.request import Request
+from maskgrid.sampling.argument_checks import check_number
+from maskgrid.sampling.forking.request import Answer, Request
 from maskgrid.sampling.noise_levels.noise_table import NoiseTable
 
 __all__ = ["Conditioning", "GuidedNetwork"]
@@ -38,8 +38,8 @@ class GuidedNetwork:
             that begins with it, or an object that has it as `sample` (any model of diffusers).
         table: What sigma means to the network.
         positive: The conditioning, (1 or N, ...): for all forks, or fork n's as item n.
-        negative: The same for the negative; not read when cfg is 1.
-        cfg: The guidance scale; at 1 the negative is not run.
+        negative: The same for the negative.
+        cfg: The guidance scale; at 1 the negative is not run, unless the sampler needs it.
         sheet: The positive (1, ...) of the sheet while forks that have their own are sampled together.
         sheet_negative: The same for negatives of their own.
         batched: Whether positive and negative go through the network in one batch. It takes them one after
@@ -76,9 +76,9 @@ class GuidedNetwork:
         self._dtype = dtype or _dtype_of(network)
         self._positive = _Conditions("positive", positive, sheet)
         self._negative = None
-        if self._cfg != 1:
-            if negative is None:
-                raise InvalidValueError(f"cfg is {cfg} without a negative; allowed: a negative, or cfg=1")
+        if self._cfg != 1 and negative is None:
+            raise InvalidValueError(f"cfg is {cfg} without a negative; allowed: a negative, or cfg=1")
+        if negative is not None:
             self._negative = _Conditions("negative", negative, sheet_negative)
 
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
@@ -91,28 +91,38 @@ class GuidedNetwork:
         Raises:
             InvalidValueError: Forks have conditioning of their own, and no sheet has any.
         """
-        return self._denoised(x, sigma, (), len(x))
+        return self._guide(x, sigma, (), len(x), both=self._cfg != 1)[0]
 
-    def respond(self, request: Request) -> Tensor:
-        """The denoised latents that the engine asks for.
+    def respond(self, request: Request) -> Answer:
+        """The denoised latents that the engine asks for, with those of the negative where it wants them.
 
         Raises:
             InvalidValueError: A fork that has no conditioning; or a sheet that has none of forks that have
-                their own.
+                their own; or a sampler that needs a negative where there is none.
         """
-        return self._denoised(request.x, request.sigma, request.rows, request.batch)
+        if request.wants_uncond and self._negative is None:
+            raise InvalidValueError(
+                "the sampler needs what the network denoises without the condition, but has no negative; "
+                "allowed: a negative, or a sampler without 'cfg_pp' in its name"
+            )
+        both = self._cfg != 1 or request.wants_uncond
+        denoised, uncond = self._guide(request.x, request.sigma, request.rows, request.batch, both=both)
+        return denoised if uncond is None or not request.wants_uncond else (denoised, uncond)
 
-    def _denoised(self, x: Tensor, sigma: Tensor, forks: Sequence[int], batch: int) -> Tensor:
+    def _guide(
+        self, x: Tensor, sigma: Tensor, forks: Sequence[int], batch: int, *, both: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """The denoised latents, and those of the negative where it was run."""
         positive = self._positive.of(forks, batch, x.device)
-        if self._negative is None:
-            return self._ask(x, sigma, positive)
+        if self._negative is None or not both:
+            return self._ask(x, sigma, positive), None
         negative = self._negative.of(forks, batch, x.device)
-        both = _stacked(positive, negative) if self._batched else None
-        if both is not None:
-            with_positive, with_negative = self._ask(torch.cat([x, x]), sigma, both).chunk(2)
+        stacked = _stacked(positive, negative) if self._batched else None
+        if stacked is not None:
+            with_positive, with_negative = self._ask(torch.cat([x, x]), sigma, stacked).chunk(2)
         else:
             with_positive, with_negative = self._ask(x, sigma, positive), self._ask(x, sigma, negative)
-        return with_negative + self._cfg * (with_positive - with_negative)
+        return with_negative + self._cfg * (with_positive - with_negative), with_negative
 
     def _ask(self, x: Tensor, sigma: Tensor, conditioning: Mapping[str, Any]) -> Tensor:
         dtype = self._dtype or x.dtype

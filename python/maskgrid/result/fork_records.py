@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
 
     from maskgrid.geometry import Grid
@@ -161,10 +159,18 @@ def _plain(value: Any) -> Any:
         # Sigmas, and seeds or texts for each cell, are a handful; embeddings and noise belong in no manifest.
         is_short = value.ndim == 1 or (value.ndim == 2 and _is_integer_or_text(value))
         return _plain(value.tolist()) if is_short else NotImplemented
+    if isinstance(value, Mapping):
+        names, items = [_plain(name) for name in value], [_plain(item) for item in value.values()]
+        is_plain = all(isinstance(name, str) for name in names) and not _lacks_some(items)
+        return dict(zip(names, items, strict=True)) if is_plain else NotImplemented
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
         items = [_plain(item) for item in value]
-        return NotImplemented if any(item is NotImplemented for item in items) else items
+        return NotImplemented if _lacks_some(items) else items
     return NotImplemented
+
+
+def _lacks_some(items: list[Any]) -> bool:
+    return any(item is NotImplemented for item in items)
 
 
 def _is_integer_or_text(array: Any) -> bool:

@@ -29,8 +29,10 @@ _FORMAT = 2
 _LARGEST = 64 * 2**20
 _DEEPEST = 32
 _GRID_PAIRS = ("cell", "canvas", "gap", "margin")
-_FORBIDDEN = frozenset({"image", "mask", "callback", "decode_callback"})
-"""Arguments that no settings hold: the folder's own files and whoever repeats the run give them."""
+_FORBIDDEN = frozenset({"image", "mask", "callback", "decode_callback", "pipe_kwargs"})
+"""Arguments that no settings hold: the folder's own files and whoever repeats the run give them.
+
+The pipeline's own arguments lie beside ours."""
 # Names of devices, which Windows opens in place of a file, whatever their ending.
 _DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d|conin\$|conout\$)(\..*)?", re.IGNORECASE)
 

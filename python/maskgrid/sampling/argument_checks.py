@@ -1,11 +1,46 @@
-"""What to say when a name is not known."""
+"""Numbers and names as people give them: read, or refused with what is allowed."""
 
 import difflib
+import math
+import operator
 from collections.abc import Iterable
+from typing import SupportsFloat, SupportsIndex
 
-from maskgrid.errors import InvalidValueError
+from maskgrid.errors import InvalidTypeError, InvalidValueError
 
-__all__ = ["unknown_name"]
+__all__ = ["check_count", "check_number", "unknown_name"]
+
+
+def check_count(name: str, value: object, low: int, high: int | None = None) -> int:
+    """Check an argument that counts: an integer in [low, high].
+
+    Raises:
+        InvalidTypeError: Not an integer.
+        InvalidValueError: Out of range.
+    """
+    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
+        raise InvalidTypeError(f"{name} is {value!r}; allowed: an integer")
+    number = operator.index(value)
+    if number < low or (high is not None and number > high):
+        raise InvalidValueError(
+            f"{name} is {number}; allowed: {low} {'or more' if high is None else f'to {high}'}"
+        )
+    return number
+
+
+def check_number(name: str, value: object) -> float:
+    """Check an argument that is a finite number.
+
+    Raises:
+        InvalidTypeError: Not a number.
+        InvalidValueError: NaN or infinite.
+    """
+    if isinstance(value, bool) or not isinstance(value, SupportsFloat | SupportsIndex):
+        raise InvalidTypeError(f"{name} is {value!r}; allowed: a number")
+    number = float(value)
+    if not math.isfinite(number):
+        raise InvalidValueError(f"{name} is {number}; allowed: a finite number")
+    return number
 
 
 def unknown_name(

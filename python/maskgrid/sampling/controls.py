@@ -1,44 +1,58 @@
-"""KSamplerAdvanced's controls: which sigmas a run walks, and where it begins and stops."""
+"""The controls of a run: what was asked for, by the names and meanings of ComfyUI's KSamplerAdvanced.
 
-import math
-import operator
+`Controls` is the one list of options. `sample_forks` and `MaskGrid` take them as keyword arguments, the
+command line as flags, a manifest records them; `ControlOptions` is the same list for type checkers.
+"""
+
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import SupportsFloat, SupportsIndex
+from dataclasses import dataclass, fields
+from typing import Any, Literal, TypedDict
 
-import torch
 from torch import Tensor
 
 from maskgrid.errors import InvalidTypeError, InvalidValueError
+from maskgrid.sampling.argument_checks import check_count, check_number, unknown_name
+from maskgrid.sampling.forking.blend_rules import BLENDS, BlendName
 from maskgrid.sampling.noise_levels.noise_table import NoiseTable
-from maskgrid.sampling.noise_levels.schedules import check_schedule, make_sigmas
-from maskgrid.sampling.samplers import get_sampler
+from maskgrid.sampling.noise_levels.schedules import ScheduleName, check_schedule, make_sigmas
+from maskgrid.sampling.noise_levels.sigma_range import SigmaRange, cut_sigmas
 from maskgrid.sampling.samplers.noise import check_seed
+from maskgrid.sampling.samplers.registry import SamplerName, get_sampler
 
-__all__ = ["Controls", "LatentFormat", "Span", "check_count", "check_number"]
+__all__ = ["CONTROL_NAMES", "MODES", "ControlOptions", "Controls", "ModeName", "SheetConditioning"]
+
+ModeName = Literal["Sample then Fork", "Fork then Sample", "sample", "fork"]
+SheetConditioning = Literal["own", "cells"]
+
+MODES = {"Sample then Fork": True, "Fork then Sample": False, "sample": True, "fork": False}
+"""Whether a mode samples the forks together."""
+_SHEET_CONDITIONING = ("own", "cells")
 
 
-@dataclass(frozen=True, eq=False)
-class Span:
-    """The stretch of a schedule that a run walks.
+class ControlOptions(TypedDict, total=False):
+    """The fields of `Controls` as keyword arguments, for type checkers."""
 
-    Attributes:
-        sigmas: (S + 1,) float32 on the CPU: all that the solver gets to see; empty when there is nothing to
-            walk.
-        stop: The steps to walk are 0 to stop - 1 of these.
-        first: The step of the schedule that sigmas[0] belongs to.
-        steps: Steps of the whole schedule.
-    """
-
-    sigmas: Tensor
-    stop: int
-    first: int
+    sampler: SamplerName
+    schedule: ScheduleName | Sequence[float] | Tensor
     steps: int
+    seed: int
+    add_noise: bool
+    start_at_step: int
+    end_at_step: int | None
+    return_with_leftover_noise: bool
+    denoise: float
+    mode: ModeName
+    fork_at: int | None
+    fork_seeds: Literal["same", "increment"] | Sequence[int]
+    noise: Tensor | None
+    sheet_conditioning: SheetConditioning
+    blend: BlendName
+    compat: bool
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Controls:
-    """How to sample; the names and meanings of ComfyUI's KSamplerAdvanced.
+    """What was asked of a run: how to sample and how to fork.
 
     Attributes:
         sampler: A name in `samplers.SAMPLERS`.
@@ -53,6 +67,17 @@ class Controls:
         return_with_leftover_noise: Whether a run that stops early gives noisy latents. If not, its last step
             goes down to sigma 0.
         denoise: In [0, 1]: below 1 the run begins at lower noise, with just as many steps; 0 is no run.
+        mode: "Sample then Fork" or "Fork then Sample"; "sample" and "fork" for short.
+        fork_at: The step of the schedule at which the forks part, 0 to steps, in place of a mode: 0 is Fork
+            then Sample, steps is Sample then Fork.
+        fork_seeds: "same", "increment" (seed + n), or a list of one seed for each fork, in place of `seed`.
+        noise: (B, C, ..., h, w) to start from, in place of a draw.
+        sheet_conditioning: Whose conditioning the sheet has until the forks part. "own": its own, one row for
+            each batch item. "cells": each cell that of its own fork; the network sees the sheet N times, at N
+            times the cost, and each cell takes its part of its own fork's answer.
+        blend: "lerp" (a grey pixel of a mask is partly sampled at every step, as the original does) or
+            "differential" (a pixel of value m is sampled in the last m of the steps).
+        compat: Give what the original node gives where that is a defect, see `original_node`.
 
     Raises:
         InvalidTypeError: A number that is not an integer where one is needed.
@@ -68,6 +93,26 @@ class Controls:
     end_at_step: int | None = None
     return_with_leftover_noise: bool = False
     denoise: float = 1.0
+    mode: str = "Sample then Fork"
+    fork_at: int | None = None
+    fork_seeds: str | Sequence[int] = "same"
+    noise: Tensor | None = None
+    sheet_conditioning: SheetConditioning = "own"
+    blend: BlendName = "lerp"
+    compat: bool = False
+
+    @classmethod
+    def from_options(cls, options: ControlOptions) -> "Controls":
+        """The controls that keyword arguments ask for; the rest has its default.
+
+        Raises:
+            InvalidTypeError: An argument that there is not; and what `Controls` refuses.
+        """
+        given: dict[str, Any] = dict(options)
+        for name in given:
+            if name not in CONTROL_NAMES:
+                raise InvalidTypeError(str(unknown_name("argument", name, CONTROL_NAMES)))
+        return cls(**given)
 
     def __post_init__(self) -> None:
         get_sampler(self.sampler)
@@ -83,97 +128,38 @@ class Controls:
                     f"start_at_step is {self.start_at_step} and end_at_step {self.end_at_step}; "
                     "allowed: a start that is not after the end"
                 )
+        for name, allowed in (
+            ("mode", MODES),
+            ("sheet_conditioning", _SHEET_CONDITIONING),
+            ("blend", BLENDS),
+        ):
+            if getattr(self, name) not in allowed:
+                raise unknown_name(name, getattr(self, name), allowed)
 
-    def span(self, table: NoiseTable, *, compat: bool = False) -> Span:
-        """The sigmas to walk.
-
-        A run that stops early and keeps its noise sees the whole list, so that it takes the steps that the
-        uncut run takes; solvers that look at the list's end would otherwise take others.
-
-        Args:
-            table: The model's noise table.
-            compat: Cut the list there as well, as the original does.
-
-        Returns:
-            The span; an empty one when the start is at or past the end.
-        """
+    def sigma_range(self, table: NoiseTable) -> SigmaRange:
+        """The sigmas to walk, for a model with this noise table; an empty range when there is nothing to."""
         sigmas = make_sigmas(self.schedule, table, self.steps, sampler=self.sampler, denoise=self.denoise)
-        count = max(len(sigmas) - 1, 0)
-        stop = count if self.end_at_step is None else min(self.end_at_step, count)
-        if self.start_at_step >= stop:
-            return Span(torch.zeros(0), 0, self.start_at_step, count)
-        if stop < count and (compat or not self.return_with_leftover_noise):
-            sigmas = sigmas[: stop + 1].clone()
-        if stop < count and not self.return_with_leftover_noise:
-            sigmas[-1] = 0
-        return Span(sigmas[self.start_at_step :], stop - self.start_at_step, self.start_at_step, count)
-
-
-@dataclass(frozen=True, eq=False)
-class LatentFormat:
-    """What a VAE's latents go through on their way into a model: (latents - shift_factor) * scaling_factor.
-
-    Attributes:
-        scaling_factor: Not 0; a number or (C, 1, 1).
-        shift_factor: A number or (C, 1, 1).
-
-    Raises:
-        InvalidValueError: Numbers that are not finite, or a scaling factor of 0.
-    """
-
-    scaling_factor: float | Tensor = 1.0
-    shift_factor: float | Tensor = 0.0
-
-    def __post_init__(self) -> None:
-        for name in ("scaling_factor", "shift_factor"):
-            value = torch.as_tensor(getattr(self, name))
-            if not bool(value.isfinite().all()) or (name == "scaling_factor" and bool((value == 0).any())):
-                raise InvalidValueError(
-                    f"{name} is {value.tolist()}; allowed: finite numbers, a scaling_factor that is not 0"
-                )
-
-    def encode(self, latents: Tensor) -> Tensor:
-        """The model's latents of the VAE's; all zeros, an empty latent, stays as it is, as in ComfyUI."""
-        if not bool(latents.any()):
-            return latents
-        return (latents - self._like(self.shift_factor, latents)) * self._like(self.scaling_factor, latents)
-
-    def decode(self, latents: Tensor) -> Tensor:
-        """The VAE's latents of the model's."""
-        return latents / self._like(self.scaling_factor, latents) + self._like(self.shift_factor, latents)
-
-    @staticmethod
-    def _like(factor: float | Tensor, latents: Tensor) -> float | Tensor:
-        return factor.to(latents.device, latents.dtype) if isinstance(factor, Tensor) else factor
-
-
-def check_count(name: str, value: object, low: int, high: int | None = None) -> int:
-    """An integer in [low, high].
-
-    Raises:
-        InvalidTypeError: Not an integer.
-        InvalidValueError: Out of range.
-    """
-    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
-        raise InvalidTypeError(f"{name} is {value!r}; allowed: an integer")
-    number = operator.index(value)
-    if number < low or (high is not None and number > high):
-        raise InvalidValueError(
-            f"{name} is {number}; allowed: {low} {'or more' if high is None else f'to {high}'}"
+        return cut_sigmas(
+            sigmas, self.start_at_step, self.end_at_step, keep_noise=self.return_with_leftover_noise
         )
-    return number
+
+    def part_at(self, walked: SigmaRange) -> int:
+        """The step of `walked.sigmas` at which the forks part.
+
+        `steps` and beyond is the end, also for a schedule that gives more or fewer steps than it is asked
+        for.
+
+        Raises:
+            InvalidTypeError: A fork_at that is not an integer.
+            InvalidValueError: One out of range.
+        """
+        last = max(len(walked.sigmas) - 1, 0)
+        if self.fork_at is None:
+            return last if MODES[self.mode] else 0
+        steps = self.steps if isinstance(self.schedule, str) else walked.steps
+        fork_at = check_count("fork_at", self.fork_at, 0, max(steps, walked.steps))
+        return last if fork_at >= steps else min(max(fork_at - walked.first, 0), last)
 
 
-def check_number(name: str, value: object) -> float:
-    """A finite number.
-
-    Raises:
-        InvalidTypeError: Not a number.
-        InvalidValueError: NaN or infinite.
-    """
-    if isinstance(value, bool) or not isinstance(value, SupportsFloat | SupportsIndex):
-        raise InvalidTypeError(f"{name} is {value!r}; allowed: a number")
-    number = float(value)
-    if not math.isfinite(number):
-        raise InvalidValueError(f"{name} is {number}; allowed: a finite number")
-    return number
+CONTROL_NAMES = tuple(field.name for field in fields(Controls))
+"""Every option of a run, in order."""

@@ -1,166 +1,68 @@
 """The way in: forks of a sheet of latents, with every control of KSamplerAdvanced."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import inspect
+from collections.abc import Callable
+from dataclasses import fields, replace
+from typing import Any, TypeVar, Unpack
 
+import torch
 from torch import Tensor
 
-from maskgrid.errors import InvalidValueError
-from maskgrid.sampling.argument_checks import unknown_name
-from maskgrid.sampling.controls import Controls, LatentFormat, Span, check_count
-from maskgrid.sampling.forking.blend import BLENDS, BlendName
-from maskgrid.sampling.forking.fork_masks import ForkMasks, Plan, as_fork_masks
-from maskgrid.sampling.forking.fork_run import ForkJob, run_job
-from maskgrid.sampling.forking.request import Callback, Denoiser
-from maskgrid.sampling.forking.setup import (
-    Setup,
-    SheetConditioning,
-    check_latents,
-    seeds_of_forks,
-    start_noise,
-)
+from maskgrid.errors import InvalidTypeError, InvalidValueError
+from maskgrid.geometry import ForkPlan
+from maskgrid.sampling import original_node
+from maskgrid.sampling.argument_checks import check_count
+from maskgrid.sampling.controls import ControlOptions, Controls
+from maskgrid.sampling.forking.finish import finish_forks
+from maskgrid.sampling.forking.fork_masks import ForkMasks, as_fork_masks
+from maskgrid.sampling.forking.fork_run import ForkRun
+from maskgrid.sampling.forking.fork_sampling import ForkSampling, answer_with
+from maskgrid.sampling.forking.progress import Callback
+from maskgrid.sampling.forking.region_noise import choose_seeds, choose_start_noise
+from maskgrid.sampling.forking.request import Denoiser
+from maskgrid.sampling.latent_format import LatentFormat
 from maskgrid.sampling.noise_levels.noise_table import NoiseTable
 from maskgrid.sampling.result.fork_latents import ForkLatents
-from maskgrid.sampling.samplers import get_sampler
+from maskgrid.sampling.samplers.registry import get_sampler
 
-__all__ = ["MODES", "ForkControls", "continue_forks", "continue_job", "fork_job", "sample_forks"]
+__all__ = ["continue_forks", "prepare_continuation", "prepare_forks", "sample_forks", "show_controls"]
 
-MODES = {"Sample then Fork": True, "Fork then Sample": False, "sample": True, "fork": False}
-"""Whether a mode samples the forks together."""
-_SHEET_CONDITIONING = ("own", "cells")
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class ForkControls(Controls):
-    """How to sample and how to fork; every field is an argument of `sample_forks`.
-
-    Attributes:
-        mode: "Sample then Fork" or "Fork then Sample"; "sample" and "fork" for short.
-        fork_at: The step of the schedule at which the forks part, 0 to steps, in place of a mode: 0 is Fork
-            then Sample, steps is Sample then Fork.
-        fork_seeds: "same", "increment" (seed + n), or a list of one seed for each fork, in place of `seed`.
-        noise: (B, C, ..., h, w) to start from, in place of a draw.
-        sheet_conditioning: Whose conditioning the sheet has until the forks part. "own": its own, one row for
-            each batch item. "cells": each cell that of its own fork; the network sees the sheet N times, at N
-            times the cost, and each cell takes its part of its own fork's answer.
-        blend: "lerp" (a grey pixel of a mask is partly sampled at every step, as the original does) or
-            "differential" (a pixel of value m is sampled in the last m of the steps).
-        compat: Give what the original gives where that is a defect: with leftover noise a noisy cell in clean
-            surroundings, and in Sample then Fork the cells of the first batch item only.
-        scaling_factor: Of the latents, (latents - shift_factor) * scaling_factor being the model's; a number
-            or (C, 1, 1).
-        shift_factor: Likewise.
-
-    Raises:
-        InvalidTypeError: A number that is not an integer where one is needed.
-        InvalidValueError: An unknown name or a number out of range.
-    """
-
-    mode: str = "Sample then Fork"
-    fork_at: int | None = None
-    fork_seeds: str | Sequence[int] = "same"
-    noise: Tensor | None = None
-    sheet_conditioning: SheetConditioning = "own"
-    blend: BlendName = "lerp"
-    compat: bool = False
-    scaling_factor: float | Tensor = 1.0
-    shift_factor: float | Tensor = 0.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name, allowed in (
-            ("mode", MODES),
-            ("sheet_conditioning", _SHEET_CONDITIONING),
-            ("blend", BLENDS),
-        ):
-            if getattr(self, name) not in allowed:
-                raise unknown_name(name, getattr(self, name), allowed)
-
-    def part_at(self, span: Span) -> int:
-        """The step of `span.sigmas` at which the forks part.
-
-        `steps` and beyond is the end, also for a schedule that gives more or fewer steps than it is asked
-        for.
-
-        Raises:
-            InvalidTypeError: A fork_at that is not an integer.
-            InvalidValueError: One out of range.
-        """
-        last = max(len(span.sigmas) - 1, 0)
-        if self.fork_at is None:
-            return last if MODES[self.mode] else 0
-        steps = self.steps if isinstance(self.schedule, str) else span.steps
-        fork_at = check_count("fork_at", self.fork_at, 0, max(steps, span.steps))
-        return last if fork_at >= steps else min(max(fork_at - span.first, 0), last)
+def show_controls(function: _F) -> _F:
+    """Have a function that takes controls as keyword arguments show each of them, with type and default."""
+    shown = inspect.signature(function)
+    own = [each for each in shown.parameters.values() if each.kind is not inspect.Parameter.VAR_KEYWORD]
+    controls = [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=field.default,
+            annotation=ControlOptions.__annotations__[field.name],
+        )
+        for field in fields(Controls)
+    ]
+    named = {each.name for each in own}
+    merged = [*own, *(each for each in controls if each.name not in named)]
+    function.__signature__ = shown.replace(parameters=merged)  # type: ignore[attr-defined]
+    return function
 
 
-def fork_job(
-    latents: Tensor,
-    plan: Plan | ForkMasks | Tensor,
-    controls: ForkControls,
-    *,
-    table: NoiseTable,
-    rows: int | None = None,
-    columns: int | None = None,
-    micro_batch: int | None = None,
-    callback: Callback | None = None,
-) -> ForkJob:
-    """The run that `sample_forks` drives, for whoever drives the network in another way.
-
-    Args and errors are those of `sample_forks`.
-    """
-    masks = as_fork_masks(plan, rows, columns)
-    if controls.compat:
-        masks = masks.as_original()
-    sheet = check_latents(latents, masks)
-    span = controls.span(table, compat=controls.compat)
-    seeds = seeds_of_forks(controls.seed, controls.fork_seeds, len(masks))
-    setup = Setup(
-        latents=sheet,
-        masks=masks,
-        table=table,
-        sampler=controls.sampler,
-        sigmas=span.sigmas,
-        first=span.first,
-        fork_at=controls.part_at(span),
-        seeds=seeds,
-        noise=start_noise(sheet, seeds, add_noise=controls.add_noise, noise=controls.noise),
-        blend=controls.blend,
-        sheet_conditioning=controls.sheet_conditioning,
-        compat=controls.compat,
-        latent_format=LatentFormat(controls.scaling_factor, controls.shift_factor),
-    )
-    return ForkJob(setup, span.stop, micro_batch=micro_batch, callback=callback)
-
-
+@show_controls
 def sample_forks(
     denoiser: Denoiser,
     latents: Tensor,
-    plan: Plan | ForkMasks | Tensor,
+    plan: ForkPlan | ForkMasks | Tensor,
     *,
     table: NoiseTable,
     rows: int | None = None,
     columns: int | None = None,
-    mode: str = "Sample then Fork",
-    fork_at: int | None = None,
-    sampler: str = "euler",
-    schedule: str | Sequence[float] | Tensor = "normal",
-    steps: int = 20,
-    seed: int = 0,
-    fork_seeds: str | Sequence[int] = "same",
-    add_noise: bool = True,
-    noise: Tensor | None = None,
-    start_at_step: int = 0,
-    end_at_step: int | None = None,
-    return_with_leftover_noise: bool = False,
-    denoise: float = 1.0,
-    sheet_conditioning: SheetConditioning = "own",
-    blend: BlendName = "lerp",
-    compat: bool = False,
     scaling_factor: float | Tensor = 1.0,
     shift_factor: float | Tensor = 0.0,
     micro_batch: int | None = None,
     callback: Callback | None = None,
+    **controls: Unpack[ControlOptions],
 ) -> ForkLatents:
     """Forks of a sheet: N copies, in each of which one cell is new and the rest is bit for bit the sheet.
 
@@ -181,92 +83,79 @@ def sample_forks(
         table: The model's noise table.
         rows: Rows of the grid, for a tensor of masks only.
         columns: Columns of the grid, for a tensor of masks only.
-        mode: See `ForkControls`, as for all arguments down to shift_factor.
-        fork_at: In place of a mode.
-        sampler: A name in `samplers.SAMPLERS`.
-        schedule: A name in `schedules.SCHEDULES`, or falling sigmas.
-        steps: 1 or more.
-        seed: In [0, 2^64).
-        fork_seeds: "same", "increment" or a list.
-        add_noise: Whether noise is added at the start.
-        noise: In place of a draw.
-        start_at_step: Steps to leave out at the start; at or past the end the latents come back as they came.
-        end_at_step: The step to stop before; None is the end.
-        return_with_leftover_noise: Whether a run that stops early gives noisy latents and a state to carry on
-            with.
-        denoise: In [0, 1].
-        sheet_conditioning: "own" or "cells".
-        blend: "lerp" or "differential".
-        compat: Whether the original's defects are wanted.
-        scaling_factor: Of the latent format.
-        shift_factor: Of the latent format.
+        scaling_factor: Of the latents, (latents - shift_factor) * scaling_factor being the model's; a number
+            or (C, 1, 1).
+        shift_factor: Likewise.
         micro_batch: The most forks in one batch, 1 or more; default all.
         callback: Told a `Progress` after each call of the network; returning False stops the run.
+        **controls: The fields of `Controls`: sampler, schedule, steps, mode, fork_at, seed and the others.
 
     Returns:
         The forks, in the plan's order.
 
     Raises:
-        InvalidTypeError: An object or a dtype that is not allowed.
+        InvalidTypeError: An object, a dtype or an argument that is not allowed.
         InvalidValueError: A number, shape or name that is not allowed.
         DenoiserError: The denoiser returned something unusable; the message says at which step and sigma.
-            This and the next two carry the forks that were finished as `result`.
+            This, the next two and every exception of the denoiser's or the callback's own carry the forks
+            that were finished as `result`.
         CancelledError: The callback stopped the run.
         RunInterrupted: Ctrl-C; a KeyboardInterrupt.
     """
-    controls = ForkControls(
-        mode=mode,
-        fork_at=fork_at,
-        sampler=sampler,
-        schedule=schedule,
-        steps=steps,
-        seed=seed,
-        fork_seeds=fork_seeds,
-        add_noise=add_noise,
-        noise=noise,
-        start_at_step=start_at_step,
-        end_at_step=end_at_step,
-        return_with_leftover_noise=return_with_leftover_noise,
-        denoise=denoise,
-        sheet_conditioning=sheet_conditioning,
-        blend=blend,
-        compat=compat,
-        scaling_factor=scaling_factor,
-        shift_factor=shift_factor,
+    sampling = prepare_forks(
+        latents,
+        plan,
+        Controls.from_options(controls),
+        table=table,
+        rows=rows,
+        columns=columns,
+        latent_format=LatentFormat(scaling_factor, shift_factor),
+        micro_batch=micro_batch,
+        callback=callback,
     )
-    grid = {"rows": rows, "columns": columns}
-    job = fork_job(latents, plan, controls, table=table, **grid, micro_batch=micro_batch, callback=callback)
-    return run_job(job, denoiser)
+    return sampling.complete(answer_with(denoiser))
 
 
-def continue_job(
-    forks: ForkLatents,
+def prepare_forks(
+    latents: Tensor,
+    plan: ForkPlan | ForkMasks | Tensor,
+    controls: Controls,
     *,
-    sampler: str | None = None,
-    end_at_step: int | None = None,
-    return_with_leftover_noise: bool = False,
+    table: NoiseTable,
+    rows: int | None = None,
+    columns: int | None = None,
+    latent_format: LatentFormat | None = None,
     micro_batch: int | None = None,
     callback: Callback | None = None,
-) -> ForkJob:
-    """The run that `continue_forks` drives; arguments and errors are the same."""
-    if forks.state is None:
-        raise InvalidValueError(
-            f"forks have sigma {forks.sigma:g} and no state to go on from; allowed: the result of a run that "
-            "stopped before its last step with return_with_leftover_noise=True and compat=False"
-        )
-    setup, start = forks.state.setup, forks.state.checkpoint
-    if sampler is not None and get_sampler(sampler).name != setup.sampler:
-        # One solver's history means nothing to another.
-        setup, start = replace(setup, sampler=sampler), replace(start, memory={})
-    stop = setup.step_count
-    if end_at_step is not None:
-        low = setup.first + start.step
-        stop = min(check_count("end_at_step", end_at_step, low + 1) - setup.first, stop)
-    if stop < setup.step_count and not return_with_leftover_noise:
-        sigmas = setup.sigmas[: stop + 1].clone()
-        sigmas[-1] = 0
-        setup = replace(setup, sigmas=sigmas, fork_at=min(setup.fork_at, stop))
-    return ForkJob(setup, stop, forks=forks.numbers, start=start, micro_batch=micro_batch, callback=callback)
+) -> ForkSampling:
+    """The sampling that `sample_forks` completes, for whoever drives the network in another way.
+
+    Args and errors are those of `sample_forks`; all that is wrong is said here, before anything is sampled.
+    """
+    masks = as_fork_masks(plan, rows, columns)
+    walked = controls.sigma_range(table)
+    if controls.compat:
+        walked = original_node.cut_range(walked)
+        masks = original_node.change_masks(masks, walked, controls.sampler)
+    sheet = _check_latents(latents, masks)
+    seeds = choose_seeds(controls.seed, controls.fork_seeds, len(masks))
+    run = ForkRun(
+        latents=sheet,
+        masks=masks,
+        table=table,
+        sampler=controls.sampler,
+        sigmas=walked.sigmas,
+        first=walked.first,
+        steps=walked.steps,
+        fork_at=controls.part_at(walked),
+        seeds=seeds,
+        noise=choose_start_noise(sheet, seeds, add_noise=controls.add_noise, noise=controls.noise),
+        blend=controls.blend,
+        sheet_conditioning=controls.sheet_conditioning,
+        latent_format=latent_format or LatentFormat(),
+    )
+    finish = original_node.finish_as_original if controls.compat else finish_forks
+    return ForkSampling(run, walked.stop, micro_batch=micro_batch, callback=callback, finish=finish)
 
 
 def continue_forks(
@@ -302,7 +191,7 @@ def continue_forks(
         CancelledError: The callback stopped the run.
         RunInterrupted: Ctrl-C.
     """
-    job = continue_job(
+    sampling = prepare_continuation(
         forks,
         sampler=sampler,
         end_at_step=end_at_step,
@@ -310,4 +199,55 @@ def continue_forks(
         micro_batch=micro_batch,
         callback=callback,
     )
-    return run_job(job, denoiser)
+    return sampling.complete(answer_with(denoiser))
+
+
+def prepare_continuation(
+    forks: ForkLatents,
+    *,
+    sampler: str | None = None,
+    end_at_step: int | None = None,
+    return_with_leftover_noise: bool = False,
+    micro_batch: int | None = None,
+    callback: Callback | None = None,
+) -> ForkSampling:
+    """The sampling that `continue_forks` completes; arguments and errors are the same."""
+    if forks.run is None or forks.state is None:
+        raise InvalidValueError(
+            f"forks have sigma {forks.sigma:g} and no state to go on from; allowed: the result of a run that "
+            "stopped before its last step with return_with_leftover_noise=True and compat=False"
+        )
+    run, state = forks.run, forks.state
+    if sampler is not None and get_sampler(sampler).name != run.sampler:
+        # One solver's history means nothing to another.
+        run, state = replace(run, sampler=sampler), replace(state, memory={})
+    stop = run.step_count
+    if end_at_step is not None:
+        low = run.first + state.step
+        stop = min(check_count("end_at_step", end_at_step, low + 1) - run.first, stop)
+    if stop < run.step_count and not return_with_leftover_noise:
+        sigmas = run.sigmas[: stop + 1].clone()
+        sigmas[-1] = 0
+        run = replace(run, sigmas=sigmas, fork_at=min(run.fork_at, stop))
+    return ForkSampling(
+        run, stop, forks=forks.numbers, state=state, micro_batch=micro_batch, callback=callback
+    )
+
+
+def _check_latents(latents: object, masks: ForkMasks) -> Tensor:
+    """The clean sheet, if it is one that the masks fit; a copy, as the result goes on saying what it was."""
+    if not isinstance(latents, Tensor) or not latents.is_floating_point():
+        kind = latents.dtype if isinstance(latents, Tensor) else type(latents).__name__
+        raise InvalidTypeError(f"latents is {kind}; allowed: a tensor of floating numbers")
+    if latents.ndim not in (4, 5) or not latents.numel():
+        raise InvalidValueError(
+            f"latents has shape {tuple(latents.shape)}; allowed: (B, C, h, w) or (B, C, T, h, w), not empty"
+        )
+    if tuple(latents.shape[-2:]) != masks.size:
+        raise InvalidValueError(
+            f"latents has shape {tuple(latents.shape)} and the masks are {masks.size[0]} x {masks.size[1]}; "
+            "allowed: masks as large as the latents"
+        )
+    if not bool(latents.isfinite().all()):
+        raise InvalidValueError("latents has NaN or infinities; allowed: finite numbers")
+    return latents.detach().clone(memory_format=torch.contiguous_format)

@@ -18,12 +18,15 @@ import torch
 from torch import Tensor
 
 from maskgrid.errors import MaskGridError
+from maskgrid.hosts.diffusers.planned_calls import plan_calls
+from maskgrid.sampling.forking.denoise import denoise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from maskgrid.sampling.forking.denoise import Stretch
     from maskgrid.sampling.forking.request import Request
-    from maskgrid.sampling.forking.stretch import Stretch
+    from maskgrid.sampling.forking.state import State
     from maskgrid.sampling.noise_levels.noise_table import NoiseTable
 
 __all__ = ["Conversation", "exchanged", "hosted"]
@@ -43,6 +46,7 @@ class Conversation:
         steps: The step of the whole schedule that each call belongs to.
         sigmas: (calls,) float32, that of each call.
         calls: How many were answered.
+        end: Where the stretch ends; None until all were.
     """
 
     def __init__(
@@ -54,7 +58,7 @@ class Conversation:
         unpack: Callable[[Tensor], Tensor],
         mu: float | None,
     ) -> None:
-        calls = stretch.calls()
+        calls = plan_calls(stretch)
         self.steps = [step for step, _ in calls]
         self.sigmas = torch.stack([sigma for _, sigma in calls])
         self.table = table
@@ -62,7 +66,8 @@ class Conversation:
         self.calls = 0
         self._pack = pack
         self._unpack = unpack
-        self._requests = stretch.requests()
+        self.end: State | None = None
+        self._requests = denoise(stretch)
         self._request: Request | None = next(self._requests)
 
     @property
@@ -107,8 +112,8 @@ class Conversation:
         denoised = self.table.denoised(request.x, prediction, request.sigma)
         try:
             self._request = self._requests.send(denoised)
-        except StopIteration:
-            self._request = None
+        except StopIteration as end:
+            self._request, self.end = None, end.value
             return None
         return self._pack(self.network_input())
 
@@ -116,17 +121,18 @@ class Conversation:
         """End the engine's side; a stretch that was not walked to its end has no result."""
         self._requests.close()
 
-    def check_complete(self) -> None:
-        """Whether all calls were made.
+    def complete(self) -> State:
+        """Where the stretch ends.
 
         Raises:
             MaskGridError: The pipeline's loop ended early.
         """
-        if not self.is_complete:
+        if self.end is None:
             raise MaskGridError(
                 f"the pipeline called its network {self.calls} times, not {len(self.sigmas)}; "
                 "its loop does not follow scheduler.timesteps, so it can't be hosted"
             )
+        return self.end
 
 
 @contextmanager

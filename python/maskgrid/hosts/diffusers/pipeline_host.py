@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from maskgrid.errors import CancelledError, DenoiserError, InvalidTypeError, InvalidValueError
+from maskgrid.errors import (
+    CancelledError,
+    DenoiserError,
+    InvalidTypeError,
+    InvalidValueError,
+    in_one_line,
+    is_out_of_memory,
+)
 from maskgrid.hosts.diffusers.families import Layout, accepted_arguments, layout_of, network_of
 from maskgrid.hosts.diffusers.hosted_scheduler import Conversation, hosted
 from maskgrid.hosts.diffusers.step_fractions import fractions_of_stretch
@@ -17,8 +24,7 @@ from maskgrid.sampling import ForkLatents, NoiseTable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from maskgrid.sampling.forking.fork_run import ForkJob
-    from maskgrid.sampling.forking.stretch import Stretch
+    from maskgrid.sampling import ForkSampling, State, Stretch
 
 __all__ = ["TEXTS", "DiffusersHost"]
 
@@ -99,11 +105,11 @@ class DiffusersHost:
         device: torch.device = self.pipe._execution_device
         return device
 
-    def run(self, job: ForkJob, steps: int, conditioning: Mapping[str, Any]) -> ForkLatents:
-        """Drive all of a job.
+    def run(self, sampling: ForkSampling, steps: int, conditioning: Mapping[str, Any]) -> ForkLatents:
+        """Complete a sampling.
 
         Args:
-            job: What to sample.
+            sampling: What to sample.
             steps: Steps of the schedule, as the pipeline is told.
             conditioning: Arguments of the pipeline. A list of prompts has one for each fork.
 
@@ -119,9 +125,9 @@ class DiffusersHost:
             CancelledError: A callback, or the pipeline's own `_interrupt`, stopped the run.
             RunInterrupted: Ctrl-C.
         """
-        self._check_arguments(conditioning)
+        self.check_arguments(conditioning)
         with torch.no_grad():
-            return job.run(lambda stretch: self._drive(stretch, steps, conditioning))
+            return sampling.complete(lambda stretch: self._drive(stretch, steps, conditioning))
 
     def pipeline_arguments(
         self, latents: Tensor, steps: int, conditioning: Mapping[str, Any], forks: Sequence[int] = ()
@@ -155,12 +161,12 @@ class DiffusersHost:
             "return_dict": False,
         }
 
-    def _drive(self, stretch: Stretch, steps: int, conditioning: Mapping[str, Any]) -> None:
-        size = stretch.setup.masks.size
+    def _drive(self, stretch: Stretch, steps: int, conditioning: Mapping[str, Any]) -> State:
+        size = stretch.run.masks.size
         layout = self.layout
         conversation = Conversation(
             stretch,
-            stretch.setup.table,
+            stretch.run.table,
             pack=layout.pack,
             unpack=lambda output: layout.unpack(output, size),
             mu=layout.mu(self.pipe, size, steps),
@@ -168,26 +174,34 @@ class DiffusersHost:
         conditioning = fractions_of_stretch(self.pipe, conditioning, conversation.steps, steps)
         first = conversation.network_input().to(self.dtype)
         forks = conversation.request.rows
-        if stretch.together and forks and len(forks) < len(stretch.forks):
+        if len(stretch.calls) > 1:
+            count = len(stretch.region.forks)
             raise InvalidValueError(
-                f"micro_batch is {len(forks)}, but with sheet_conditioning='cells' all {len(stretch.forks)} "
-                "forks go through each step together, and a pipeline can't change its prompts between calls; "
-                f"allowed: a micro_batch of {len(stretch.forks)} or more, or fork_at=0"
+                f"micro_batch is {len(forks)}, but with sheet_conditioning='cells' all {count} forks go "
+                "through each step together, and a pipeline can't change its prompts between calls; "
+                f"allowed: a micro_batch of {count} or more, or fork_at=0"
             )
         arguments = self.pipeline_arguments(first, steps, conditioning, forks)
         with hosted(self.pipe, conversation):
             try:
                 self.pipe(**arguments)
-            except torch.OutOfMemoryError as error:
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
                 raise DenoiserError(_too_much(len(first), error)) from error
             if getattr(self.pipe, "_interrupt", False) and not conversation.is_complete:
                 raise CancelledError(
                     f"the pipeline was told to stop (its _interrupt) after {conversation.calls} "
                     f"of {len(conversation.sigmas)} calls"
                 )
-            conversation.check_complete()
+            return conversation.complete()
 
-    def _check_arguments(self, conditioning: Mapping[str, Any]) -> None:
+    def check_arguments(self, conditioning: Mapping[str, Any]) -> None:
+        """Refuse arguments that the pipeline does not take.
+
+        Raises:
+            InvalidTypeError: There are some; the message names them and what is taken.
+        """
         name = type(self.pipe).__name__
         ours = [argument for argument in conditioning if argument in _OURS]
         if ours:
@@ -199,10 +213,10 @@ class DiffusersHost:
             raise InvalidTypeError(f"{name} does not take {', '.join(unknown)}; allowed: {allowed}")
 
 
-def _too_much(items: int, error: torch.OutOfMemoryError) -> str:
+def _too_much(items: int, error: Exception) -> str:
     """What to do about a call that did not fit."""
     way = f"a micro_batch below {items}" if items > 1 else "half precision, or the pipeline's own offloading"
-    reason = str(error).split(". ")[0]
+    reason = in_one_line(str(error).split(". ")[0])
     return f"out of memory with {items} in one call of the pipeline; allowed: {way} ({reason})"
 
 

@@ -15,7 +15,7 @@ from maskgrid.errors import InvalidTypeError, MaskGridError, in_one_line
 from maskgrid.hosts.diffusers.hosted_scheduler import exchanged
 from maskgrid.hosts.diffusers.pipeline_host import DiffusersHost
 from maskgrid.pictures.images import eight_bits, to_pil
-from maskgrid.sampling.sample_forks import ForkControls, fork_job
+from maskgrid.sampling import Controls, prepare_forks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -130,16 +130,16 @@ class _Trial:
         """(n, C, h, w) forks of the sheet."""
         latents = controls.pop("latents", self.latents)
         rows, columns = _GRID if len(masks) > 1 else (1, 1)
-        job = fork_job(
+        sampling = prepare_forks(
             latents,
             masks,
-            ForkControls(steps=_STEPS, **controls),
+            Controls(steps=_STEPS, **controls),
             table=self.host.table(self.size, _STEPS),
             rows=rows,
             columns=columns,
             micro_batch=micro_batch,
         )
-        return self.host.run(job, _STEPS, self.conditioning).latents
+        return self.host.run(sampling, _STEPS, self.conditioning).latents
 
     @staticmethod
     def random(channels: int, height: int, width: int) -> Tensor:

@@ -1,44 +1,17 @@
 """The noise masks of forks, kept as small as they are."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from maskgrid.errors import InvalidTypeError, InvalidValueError
+from maskgrid.geometry import ForkPlan
 from maskgrid.sampling.forking.patches import Patches
 
-__all__ = ["ForkMasks", "Plan", "as_fork_masks"]
-
-
-class Plan(Protocol):
-    """What is read of a `maskgrid.geometry.ForkPlan`."""
-
-    @property
-    def grid(self) -> Any:
-        """Its `rows`, `columns` and `latent_size` are read."""
-
-    @property
-    def cells(self) -> Sequence[int]:
-        """The cell of each fork."""
-
-    @property
-    def places(self) -> Any:
-        """(N, 4) where each fork's noise mask lies."""
-
-    @property
-    def writes(self) -> Any:
-        """(N, 4) each fork's own part of the sheet; disjoint."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int) -> Any:
-        """A fork; its `noise_mask`, as large as its place, is read."""
-
-    def sheet_mask(self) -> Any:
-        """(1, 1, h, w) all cells together."""
+__all__ = ["ForkMasks", "as_fork_masks"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +40,8 @@ class ForkMasks:
     together: Tensor
 
     @classmethod
-    def from_plan(cls, plan: Plan) -> "ForkMasks":
-        """The masks of a fork plan."""
+    def from_plan(cls, plan: ForkPlan) -> "ForkMasks":
+        """Noise masks of the forks of a `ForkPlan`."""
         size = (int(plan.grid.latent_size[0]), int(plan.grid.latent_size[1]))
         writes, places = torch.as_tensor(plan.writes), torch.as_tensor(plan.places)
         patches = Patches.covering(places, writes, size)
@@ -83,7 +56,7 @@ class ForkMasks:
     def from_tensor(
         cls, masks: Tensor, *, rows: int, columns: int, writes: Tensor | None = None
     ) -> "ForkMasks":
-        """The masks given as they are, one for each cell.
+        """Noise masks that are given as a tensor, one for each cell.
 
         Args:
             masks: (rows * columns, 1, h, w) bool or floating, in [0, 1], on any device.
@@ -118,37 +91,23 @@ class ForkMasks:
 
     @property
     def size(self) -> tuple[int, int]:
-        """(h, w) of the sheet in latents."""
+        """Height and width of the sheet in latents."""
         return self.patches.sheet
 
-    def as_original(self) -> "ForkMasks":
-        """With the cells that the original gives to forks: of a size in latents that is rounded down.
-
-        Where the grid does not divide the sheet that is a defect, since cells lie ever further from their
-        masks.
-        """
-        height, width = self.size[0] // self.rows, self.size[1] // self.columns
-        if (height * self.rows, width * self.columns) == self.size:
-            return self
-        corners = [(cell // self.columns * height, cell % self.columns * width) for cell in self.cells]
-        writes = torch.tensor([(y, x, y + height, x + width) for y, x in corners], dtype=torch.int64)
-        whole = Patches.whole(len(self), self.size)
-        return replace(self, writes=writes.reshape(-1, 4), patches=whole, values=self.batch()[:, 0])
-
     def batch(self, start: int = 0, stop: int | None = None) -> Tensor:
-        """(n, 1, h, w) float32: the dense noise masks of forks start to stop - 1."""
+        """The noise masks of forks start to stop - 1 as whole sheets, (n, 1, h, w) float32."""
         forks = range(len(self))[start:stop]
         dense = torch.zeros(len(forks), 1, *self.size)
         self.patches.of(forks).paste(self.values[start:stop, None], dense)
         return dense
 
     def sheet(self) -> Tensor:
-        """(1, 1, h, w) float32: the noise mask of the sheet while the forks are sampled together."""
+        """The noise mask of the sheet while the forks are sampled together, (1, 1, h, w) float32."""
         return self.together[None, None]
 
 
-def as_fork_masks(plan: Plan | ForkMasks | Tensor, rows: int | None, columns: int | None) -> ForkMasks:
-    """The masks, however they were given.
+def as_fork_masks(plan: ForkPlan | ForkMasks | Tensor, rows: int | None, columns: int | None) -> ForkMasks:
+    """Noise masks of forks, from whatever they are given as: a plan, a tensor, or masks.
 
     Args:
         plan: A fork plan, masks, or a tensor of masks as `ForkMasks.from_tensor` takes.
@@ -167,7 +126,7 @@ def as_fork_masks(plan: Plan | ForkMasks | Tensor, rows: int | None, columns: in
                 f"a tensor of masks came with rows {rows} and columns {columns}; allowed: both numbers"
             )
         return ForkMasks.from_tensor(plan, rows=rows, columns=columns)
-    if not all(hasattr(plan, name) for name in ("grid", "cells", "places", "writes", "sheet_mask")):
+    if not isinstance(plan, ForkPlan):
         raise InvalidTypeError(
             f"plan is {type(plan).__name__}; allowed: a ForkPlan, ForkMasks, or masks (N, 1, h, w)"
         )

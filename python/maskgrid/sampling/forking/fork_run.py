@@ -1,200 +1,158 @@
-"""Forks: N copies of a sheet, in each of which one cell is new.
+"""A run of forks: what stays the same from first step to last, also when it is cut, saved and carried on."""
 
-Sample then Fork samples the sheet once, all cells together, and gives fork n its cell of the result. Fork
-then Sample samples N times, each fork alone. `fork_at` = k lies between: together for k steps, then apart. A
-run is a chain of stretches (`maskgrid.sampling.forking.stretch`): at most one together,
-then one for each micro-batch of forks.
-"""
-
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from maskgrid.errors import CancelledError, DenoiserError, InvalidTypeError, MaskGridError, RunInterrupted
-from maskgrid.sampling.controls import check_count
-from maskgrid.sampling.forking.finish import settled, untouched
-from maskgrid.sampling.forking.request import Callback, Denoiser, Request, Responder
-from maskgrid.sampling.forking.setup import Setup
-from maskgrid.sampling.forking.stretch import Checkpoint, Stretch
-from maskgrid.sampling.result.fork_latents import ForkLatents
+from maskgrid.sampling.forking.blend_rules import BLENDS
+from maskgrid.sampling.forking.fork_masks import ForkMasks
+from maskgrid.sampling.forking.patches import Patches
+from maskgrid.sampling.forking.region import Region
+from maskgrid.sampling.forking.region_noise import RegionNoise
+from maskgrid.sampling.forking.state import State
+from maskgrid.sampling.latent_format import LatentFormat
+from maskgrid.sampling.noise_levels.noise_table import NoiseTable
+from maskgrid.sampling.samplers.noise import initial_noise, second_noise, step_noise
+from maskgrid.sampling.samplers.registry import SamplerInfo, get_sampler
+from maskgrid.sampling.samplers.walk import Walk
 
-__all__ = ["ForkJob", "run_job"]
+__all__ = ["ForkRun"]
 
 
-class ForkJob:
-    """A run, taken apart into stretches for whoever drives the network.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ForkRun:
+    """A run's constants, and what follows from them for a region.
 
-        for stretch in job.stretches():
-            ...                             # answer stretch.requests()
-        forks = job.result()
+    Fork n has the noise of its own seed, everywhere. While the forks are sampled together each cell of the
+    sheet has the noise of its own fork, and what is in no cell that of fork 0.
 
-    `result` may be asked for at any time; it has the forks that are finished.
-
-    Args:
-        setup: The run's constants.
-        stop: The step of `setup.sigmas` to stop before.
-        forks: Which forks; default all.
-        start: Where to go on from, with a row for each of these forks or one sheet; default the beginning.
-        micro_batch: The most forks in one batch; default all.
-        callback: Told after each call of the network.
+    Attributes:
+        latents: (B, C, ..., h, w) the clean sheet as it was given.
+        masks: Where each fork may change.
+        table: The model's noise table.
+        sampler: The solver's name.
+        sigmas: (S + 1,) float32 on the CPU, falling; all that the solver gets to see.
+        first: The step of the schedule that sigmas[0] belongs to, by which steps are reported.
+        steps: Steps of the whole schedule.
+        fork_at: The step of `sigmas` at which the forks part, in [0, S].
+        seeds: One for all forks, or one for each.
+        noise: (1, B, C, ..., h, w) the noise that the run starts from, on the CPU; None when the forks have
+            seeds of their own, which then say it.
+        blend: A name in `BLENDS`.
+        sheet_conditioning: Whose conditioning the sheet has while the forks are together: its "own", or
+            "cells": each cell that of its own fork.
+        latent_format: On the way into the model and out of it.
     """
 
-    def __init__(
-        self,
-        setup: Setup,
-        stop: int,
-        *,
-        forks: Sequence[int] | None = None,
-        start: Checkpoint | None = None,
-        micro_batch: int | None = None,
-        callback: Callback | None = None,
-    ) -> None:
-        if micro_batch is not None:
-            check_count("micro_batch", micro_batch, 1)
-        self.setup = setup
-        self._stop = stop
-        self._forks = setup.all_forks if forks is None else tuple(forks)
-        self._start = start
-        self._group = micro_batch or max(len(self._forks), 1)
-        self._callback = callback
-        self._finished: list[ForkLatents] = []
+    latents: Tensor
+    masks: ForkMasks
+    table: NoiseTable
+    sampler: str
+    sigmas: Tensor
+    first: int
+    steps: int
+    fork_at: int
+    seeds: tuple[int, ...]
+    noise: Tensor | None
+    blend: str = "lerp"
+    sheet_conditioning: str = "own"
+    latent_format: LatentFormat
 
     @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing to sample: no forks, or no steps."""
-        return not self._forks or (self._start is None and self._stop == 0)
+    def forks(self) -> tuple[int, ...]:
+        """All forks, 0 to N - 1."""
+        return tuple(range(len(self.masks)))
 
-    def stretches(self) -> Iterator[Stretch]:
-        """The stretches, in order. Each has to be driven to its end before the next is asked for.
+    @property
+    def step_count(self) -> int:
+        """The number of steps to walk, S."""
+        return len(self.sigmas) - 1
 
-        Raises:
-            MaskGridError: It was not.
-        """
-        self._finished.clear()
-        if self.is_empty:
-            return
-        start, part_at = self._start, min(self.setup.fork_at, self._stop)
-        if start.together and start.step < part_at if start else part_at > 0:
-            together = self._stretch(self.setup.all_forks, start, part_at, together=True)
-            yield together
-            start = _end_of(together)
-        if start and start.together and start.step == self._stop:
-            self._finished.append(settled(self.setup, start, self._forks))
-            return
-        for begin in range(0, len(self._forks), self._group):
-            rows = range(begin, min(begin + self._group, len(self._forks)))
-            forks = tuple(self._forks[row] for row in rows)
-            stretch = self._stretch(forks, self._own(start, forks, rows), self._stop, together=False)
-            yield stretch
-            self._finished.append(settled(self.setup, _end_of(stretch), forks))
+    @property
+    def solver(self) -> SamplerInfo:
+        """The solver and what it wants from the run."""
+        return get_sampler(self.sampler)
 
-    def result(self) -> ForkLatents | None:
-        """The forks that are finished; None when there are none."""
-        if self.is_empty:
-            return untouched(self.setup.latents, self.setup.masks, self._forks)
-        return ForkLatents.joined(self._finished) if self._finished else None
+    @property
+    def solver_dtype(self) -> torch.dtype:
+        """What the solver computes in: float32 at least, so only the network's part is in half precision."""
+        return torch.promote_types(self.latents.dtype, torch.float32)
 
-    def run(self, drive: Callable[[Stretch], None]) -> ForkLatents:
-        """Have all stretches driven.
+    @cached_property
+    def image_latents(self) -> Tensor:
+        """The clean sheet as the model knows it, (1, B, C, ..., h, w) in the solver's dtype."""
+        return self.latent_format.encode(self.latents.to(self.solver_dtype))[None]
 
-        Args:
-            drive: Answers the requests of one stretch to their end.
+    def sheet_region(self) -> Region:
+        """The region that is the sheet together: one row, in which the cells of all forks change."""
+        patches = Patches.whole(1, self.masks.size)
+        return self._region(self.forks, (), patches, self.masks.together[None])
 
-        Returns:
-            The forks.
+    def fork_region(self, forks: Sequence[int]) -> Region:
+        """The region that has a row for each of these forks."""
+        chosen = tuple(forks)
+        return self._region(chosen, chosen, self.masks.patches.of(chosen), self.masks.values[list(chosen)])
 
-        Raises:
-            DenoiserError: The network returned something unusable. This and the next two carry the forks
-                that were finished as `result`.
-            CancelledError: A callback returned False.
-            RunInterrupted: Ctrl-C.
-        """
-        try:
-            for stretch in self.stretches():
-                drive(stretch)
-        except (CancelledError, DenoiserError) as error:
-            error.result = self.result()
-            raise
-        except KeyboardInterrupt as stop:
-            interrupted = RunInterrupted("interrupted while sampling; the finished forks are in `result`")
-            interrupted.result = self.result()
-            raise interrupted from stop
-        result = self.result()
-        if result is None:
-            raise MaskGridError("the run gave no forks")
-        return result
+    def mask(self, region: Region, step: int) -> Tensor:
+        """The mask that a region's rows are blended with at a step, (n, 1, ..., height, width)."""
+        return BLENDS[self.blend](region.mask, step / self.step_count)
 
-    def _stretch(
-        self, forks: tuple[int, ...], start: Checkpoint | None, stop: int, *, together: bool
-    ) -> Stretch:
-        return Stretch(
-            self.setup,
-            forks,
-            together=together,
-            start=start,
-            stop=stop,
-            group=self._group,
-            callback=self._callback,
-        )
+    def start(self, region: Region) -> Tensor:
+        """The x that a region's rows start from, (1 or n, B, C, ..., *patch)."""
+        x = self.table.start(self.image_latents, self._start_noise(region), self.sigmas[0])
+        return region.cut(x)
 
-    def _own(self, start: Checkpoint | None, forks: Sequence[int], rows: Sequence[int]) -> Checkpoint | None:
-        """Where a micro-batch goes on from."""
-        if start is None:
-            return None
-        return start.parted(self.setup.patches(forks)) if start.together else start.of(rows)
+    def surrounding_noise(self, region: Region) -> Tensor:
+        """The noise that the surroundings of a region's rows are noised with, (1 or n, B, C, ..., h, w)."""
+        if not self.solver.second_noise:
+            return self._start_noise(region)
+        return self._noise_of(region, second_noise)
 
+    def walk(self, region: Region, state: State | None, stop: int) -> Walk:
+        """What the solver walks along in a region, from a state (None: the beginning) to the step `stop`."""
+        items = [
+            step_noise(
+                self.solver.noise,
+                self.latents.shape,
+                seed,
+                self.sigmas,
+                dtype=self.latents.dtype,
+                position=0 if state is None else state.draws,
+            )
+            for seed in self._seeds_of(region)
+        ]
+        noise = RegionNoise(items, region, self.latents.device, self.solver_dtype)
+        start, memory = (0, None) if state is None else (state.step, state.memory)
+        return Walk(self.sigmas, self.table, noise, start=start, stop=stop, memory=memory)
 
-def run_job(job: ForkJob, denoiser: Denoiser) -> ForkLatents:
-    """Have a denoiser answer all of a job.
+    def hand_out(self, x: Tensor, sigma: Tensor) -> Tensor:
+        """Latents as the user knows them from the model's x at sigma."""
+        return self.latent_format.decode(self.table.finish(x, sigma)).to(self.latents.dtype)
 
-    Args:
-        job: What to sample.
-        denoiser: denoised = f(x, sigma), or an object with `respond(request)`.
+    def _region(
+        self, forks: tuple[int, ...], rows: tuple[int, ...], patches: Patches, values: Tensor
+    ) -> Region:
+        # The batch, the channels and the frames of a fork share its mask.
+        mask = values.to(self.latents.device, self.solver_dtype)
+        mask = mask.reshape(len(mask), *(1,) * (self.latents.ndim - 2), *mask.shape[-2:])
+        return Region(forks, rows, self.masks.writes[list(forks)], patches, mask)
 
-    Returns:
-        The forks.
+    def _start_noise(self, region: Region) -> Tensor:
+        if self.noise is not None:
+            return self._for_solver(self.noise)
+        return self._noise_of(region, initial_noise)
 
-    Raises:
-        InvalidTypeError: A denoiser that can't be called.
-        DenoiserError: As for `ForkJob.run`, like the next two.
-        CancelledError: A callback returned False.
-        RunInterrupted: Ctrl-C.
-    """
-    answer = _answer_of(denoiser)
-    with torch.no_grad():
-        return job.run(lambda stretch: _drive(stretch, answer))
+    def _noise_of(self, region: Region, draw: Callable[..., Tensor]) -> Tensor:
+        shape, dtype = self.latents.shape, self.latents.dtype
+        drawn: Iterable[Tensor] = (draw(shape, seed, dtype=dtype) for seed in self._seeds_of(region))
+        return self._for_solver(region.gather(drawn))
 
+    def _seeds_of(self, region: Region) -> tuple[int, ...]:
+        """One seed when all forks have the same, else one for each of the region's."""
+        return self.seeds if len(self.seeds) == 1 else tuple(self.seeds[fork] for fork in region.forks)
 
-def _drive(stretch: Stretch, answer: Callable[[Request], Tensor]) -> None:
-    requests = stretch.requests()
-    request = next(requests, None)
-    while request is not None:
-        try:
-            denoised = answer(request)
-        except Exception as error:
-            error.add_note(f"raised by the denoiser at {request}")
-            raise
-        # Nobody holds on to the batch, so that the next one can take its memory.
-        request = None
-        try:
-            request = requests.send(denoised)
-        except StopIteration:
-            return
-
-
-def _answer_of(denoiser: object) -> Callable[[Request], Tensor]:
-    if isinstance(denoiser, Responder):
-        return denoiser.respond
-    if not callable(denoiser):
-        raise InvalidTypeError(
-            f"denoiser is {type(denoiser).__name__}; "
-            "allowed: a function (x, sigma) or an object with respond(request)"
-        )
-    return lambda request: denoiser(request.x, request.sigma)
-
-
-def _end_of(stretch: Stretch) -> Checkpoint:
-    if stretch.end is None:
-        raise MaskGridError("the next stretch was asked for before all requests of this one were answered")
-    return stretch.end
+    def _for_solver(self, noise: Tensor) -> Tensor:
+        return noise.to(self.latents.device, self.solver_dtype)

@@ -15,8 +15,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-__all__ = ["Patches", "arrange"]
-
+__all__ = ["Patches", "arrange_cells"]
 
 # How much larger patches may get for the sake of a lattice.
 _GROWTH = 1.3
@@ -38,7 +37,7 @@ class Patches:
 
     @classmethod
     def whole(cls, count: int, sheet: tuple[int, int]) -> "Patches":
-        """Patches that are the sheet itself."""
+        """Patches that are as large as the sheet."""
         return cls(((0, 0),) * count, sheet, sheet)
 
     @classmethod
@@ -73,7 +72,7 @@ class Patches:
         return len(self.places)
 
     def of(self, forks: Sequence[int]) -> "Patches":
-        """The patches of some forks."""
+        """The patches of some of the forks."""
         return Patches(tuple(self.places[i] for i in forks), self.size, self.sheet)
 
     @property
@@ -93,7 +92,7 @@ class Patches:
         return None if self._lattice is None else _lattice_view(sheets, self._lattice, self.size)
 
     def cut(self, sheets: Tensor) -> Tensor:
-        """Patch n of sheet n.
+        """Cut patch n out of sheet n.
 
         Args:
             sheets: (N or 1, ..., h, w).
@@ -219,8 +218,8 @@ def _lattice_view(sheets: Tensor, lattice: _Lattice, size: tuple[int, int]) -> T
     return sheets.as_strided(shape, (*steps, *outer[1:], height, width), corner)
 
 
-def arrange(sheets: Tensor, cells: Tensor, onto: Tensor) -> None:
-    """Write each cell of its own sheet onto one sheet, in place.
+def arrange_cells(sheets: Tensor, cells: Tensor, onto: Tensor) -> None:
+    """Write cells, each from its own sheet of latents, onto one sheet, in place.
 
     Args:
         sheets: (N, ..., h, w).

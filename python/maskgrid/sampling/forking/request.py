@@ -1,4 +1,4 @@
-"""The engine's conversation with whoever runs the network: what it asks for, and what it tells."""
+"""The engine's conversation with whoever runs the network: what it asks for, and what an answer has to be."""
 
 import math
 from collections.abc import Callable
@@ -10,7 +10,10 @@ from torch import Tensor
 
 from maskgrid.errors import DenoiserError
 
-__all__ = ["Callback", "Denoiser", "Progress", "Request", "Responder", "check_denoised", "is_finite"]
+__all__ = ["Answer", "AnswerCheck", "Denoiser", "Request", "Responder"]
+
+Answer = Tensor | tuple[Tensor, Tensor]
+"""The denoised latents; with `Request.wants_uncond` (denoised, denoised without the condition)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,16 +23,20 @@ class Request:
     It is to be sent the denoised latents: a tensor like `x` in every way.
 
     Attributes:
-        x: (n * B, C, ..., h, w) noisy latents, fork-major: row k * B + b is batch item b of forks[k]. The
-            network may overwrite it. What is kept of it beyond the answer should be a copy: unless x itself
-            is still held somewhere, the next request takes its memory.
+        x: (n * B, C, ..., h, w) noisy latents, fork-major: row k * B + b is batch item b of rows[k]. The
+            network
+            may overwrite it.
         sigma: Its noise level, 0-d float32 on the CPU.
         step: The step of the schedule it belongs to.
-        steps: Steps of the schedule.
-        forks: The forks that the rows belong to. While the forks are sampled together as one sheet n is 1 and
-            these are all forks.
+        steps: Steps of the whole schedule.
+        forks: The forks that the call is for.
+        rows: The fork whose conditioning each of the n items takes; empty for a sheet of them all, which is
+            one
+            item.
         batch: B.
         together: Whether the forks are still one sheet.
+        wants_uncond: Whether the sampler needs the latents denoised without the condition besides; the answer
+            is then a pair.
     """
 
     x: Tensor
@@ -37,13 +44,10 @@ class Request:
     step: int
     steps: int
     forks: tuple[int, ...]
+    rows: tuple[int, ...]
     batch: int
     together: bool
-
-    @property
-    def rows(self) -> tuple[int, ...]:
-        """The fork whose conditioning each of the n items takes; empty for a sheet of them all."""
-        return self.forks if len(self.x) == self.batch * len(self.forks) else ()
+    wants_uncond: bool = False
 
     def __str__(self) -> str:
         who = (
@@ -52,42 +56,11 @@ class Request:
         return f"step {self.step} of {self.steps}, sigma {float(self.sigma):.6g}, {who}"
 
 
-@dataclass(frozen=True, eq=False)
-class Progress:
-    """What a callback is told after each call of the network.
-
-    Attributes:
-        step: The step of the schedule; a solver with two calls a step reports it twice.
-        steps: Steps of the schedule.
-        sigma: The noise level, 0-d float32 on the CPU.
-        forks: The forks that the call was for.
-        fork_count: Forks of the run.
-        together: Whether the forks are still one sheet.
-    """
-
-    step: int
-    steps: int
-    sigma: Tensor
-    forks: tuple[int, ...]
-    fork_count: int
-    together: bool
-    make_denoised: Callable[[], Tensor]
-
-    @property
-    def denoised(self) -> Tensor:
-        """(n * B, C, ..., h, w) the blended denoised latents, for a preview; made when asked for."""
-        return self.make_denoised()
-
-
-Callback = Callable[[Progress], bool | None]
-"""Called after each call of the network; the run stops when it returns False."""
-
-
 @runtime_checkable
 class Responder(Protocol):
     """A denoiser that wants to know which forks its rows are."""
 
-    def respond(self, request: Request) -> Tensor:
+    def respond(self, request: Request) -> Answer:
         """The denoised latents, of the shape, dtype and device of `request.x`."""
 
 
@@ -95,12 +68,51 @@ Denoiser = Callable[[Tensor, Tensor], Tensor] | Responder
 """denoised = f(x, sigma), or an object with `respond(request)`."""
 
 
-def check_denoised(denoised: object, request: Request) -> Tensor:
-    """What the network returned, if it is like the request's x. The values are not looked at.
+class AnswerCheck:
+    """Refuses what a network can't mean: other shapes, other types, NaN and infinities.
 
-    Raises:
-        DenoiserError: Not a tensor, or another shape, dtype or device.
+    On an accelerator the values are looked at when all is over, since looking waits for the device.
     """
+
+    def __init__(self) -> None:
+        self._unread: list[tuple[Tensor, str]] = []
+
+    def read(self, answer: object, request: Request) -> tuple[Tensor, ...]:
+        """Read an answer: denoised, and denoised without the condition if asked for; (n, B, C, ..., h, w).
+
+        Raises:
+            DenoiserError: Not tensors like the request's x, or not finite.
+        """
+        given = answer if request.wants_uncond else (answer,)
+        if not isinstance(given, tuple) or len(given) != 1 + request.wants_uncond:
+            raise DenoiserError(
+                f"the denoiser returned {type(answer).__name__} at {request}; allowed for this sampler: "
+                "a pair, denoised and denoised without the condition"
+            )
+        return tuple(self._read_one(each, request) for each in given)
+
+    def finish(self) -> None:
+        """Look at the values that were not looked at yet.
+
+        Raises:
+            DenoiserError: They are not finite.
+        """
+        unread, self._unread = self._unread, []
+        for finite, where in unread:
+            if not finite:
+                raise _not_finite(where)
+
+    def _read_one(self, denoised: object, request: Request) -> Tensor:
+        tensor = _check_likeness(denoised, request)
+        if tensor.device.type != "cpu":
+            self._unread.append((tensor.isfinite().all(), str(request)))
+        elif not _is_finite(tensor):
+            raise _not_finite(request)
+        return tensor.reshape(-1, request.batch, *tensor.shape[1:])
+
+
+def _check_likeness(denoised: object, request: Request) -> Tensor:
+    """What the network returned, if it is like the request's x."""
     if not isinstance(denoised, Tensor):
         raise DenoiserError(
             f"the denoiser returned {type(denoised).__name__} at {request}; allowed: a tensor"
@@ -113,13 +125,15 @@ def check_denoised(denoised: object, request: Request) -> Tensor:
     return denoised
 
 
-def is_finite(values: Tensor) -> bool | Tensor:
-    """Whether all values are finite; of an accelerator's a 0-d tensor on it, since looking would wait for it.
+def _is_finite(values: Tensor) -> bool:
+    """Whether all values of a tensor on the CPU are finite.
 
     A sum is one pass over memory and a NaN or an infinity never leaves it, so only a sum that is not finite,
     by overflow or for that reason, costs the pass that makes sure.
     """
-    if values.device.type != "cpu":
-        return values.isfinite().all()
     total = values.sum(dtype=torch.float64 if values.dtype == torch.float64 else torch.float32)
     return math.isfinite(total.item()) or bool(values.isfinite().all())
+
+
+def _not_finite(where: object) -> DenoiserError:
+    return DenoiserError(f"the denoiser returned NaN or infinities at {where}; allowed: finite numbers")

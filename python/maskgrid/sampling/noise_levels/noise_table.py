@@ -144,7 +144,7 @@ class NoiseTable(ABC):
 
     @abstractmethod
     def alpha(self, sigma: Tensor) -> Tensor:
-        """What the image is scaled by in x at these sigmas."""
+        """What the image is scaled by in the noisy latents at these sigmas."""
 
     @abstractmethod
     def half_log_snr(self, sigma: Tensor) -> Tensor:
@@ -152,7 +152,7 @@ class NoiseTable(ABC):
 
     @abstractmethod
     def sigma_of_half_log_snr(self, half_log_snr: Tensor) -> Tensor:
-        """The inverse of `half_log_snr`."""
+        """The sigma that has this half logarithm of the signal-to-noise ratio."""
 
 
 class DiscreteTable(NoiseTable):
@@ -190,40 +190,43 @@ class DiscreteTable(NoiseTable):
         return f"DiscreteTable({self.prediction}, {len(self.sigmas)} steps, {span})"
 
     def timestep(self, sigma: Tensor | float) -> Tensor:
-        """The nearest table entry in log sigma: int64 in [0, n)."""
+        """Timestep of an epsilon or v model: the nearest table entry in log sigma, int64 in [0, n)."""
         log_sigma = torch.as_tensor(sigma, dtype=torch.float32, device="cpu").log()
         distances = (log_sigma.reshape(1, -1) - self._log_sigmas[:, None]).abs()
         return distances.argmin(dim=0).reshape(log_sigma.shape)
 
     def sigma(self, timestep: Tensor | float) -> Tensor:
-        """Interpolated in log sigma between the table's entries; times outside [0, n - 1] are clamped."""
+        """Sigma of a training time: interpolated in log sigma between entries; clamped to [0, n - 1]."""
         t = torch.as_tensor(timestep, dtype=torch.float32, device="cpu").clamp(0, len(self.sigmas) - 1)
         low, high, share = t.floor().long(), t.ceil().long(), t.frac()
         return ((1 - share) * self._log_sigmas[low] + share * self._log_sigmas[high]).exp()
 
     def sigma_at(self, share: float) -> Tensor:
-        """The sigma of training time (1 - share) * (n - 1); zero at 1."""
+        """Sigma after a share of the way, at training time (1 - share) * (n - 1); zero at 1."""
         if share >= 1:
             return torch.zeros(())
         return self.sigma((1 - share) * (len(self.sigmas) - 1))
 
     def scale_input(self, x: Tensor, sigma: Tensor | float) -> Tensor:
-        """Divided by sqrt(sigma^2 + 1): unit variance for latents of unit variance."""
+        """Scale the network's input to unit variance: x / sqrt(sigma^2 + 1)."""
         return x / (_scalar(sigma) ** 2 + 1) ** 0.5
 
     def denoised(self, x: Tensor, output: Tensor, sigma: Tensor | float) -> Tensor:
-        """epsilon: x - sigma * output. v: x / (sigma^2 + 1) - output * sigma / sqrt(sigma^2 + 1)."""
+        """Denoised of an epsilon or v model.
+
+        epsilon: x - sigma * output. v: x / (sigma^2 + 1) - output * sigma / sqrt(sigma^2 + 1).
+        """
         s = _scalar(sigma)
         if self.prediction == "epsilon":
             return x - output * s
         return x / (s**2 + 1) - output * s / (s**2 + 1) ** 0.5
 
     def noised(self, image_latents: Tensor, noise: Tensor, sigma: Tensor | float) -> Tensor:
-        """image_latents + noise * sigma."""
+        """Noise an epsilon or v model's clean latents: image_latents + noise * sigma."""
         return image_latents + noise * _scalar(sigma)
 
     def start(self, image_latents: Tensor, noise: Tensor, sigma: Tensor | float) -> Tensor:
-        """image_latents + noise * sigma; from sigma_max on (to 1e-5), + noise * sqrt(1 + sigma^2).
+        """Start an epsilon or v model's x: noised; from sigma_max on (to 1e-5), + noise * sqrt(1 + sigma^2).
 
         At sigma_max the network was trained to see unit variance, which only the longer form gives.
         """
@@ -233,19 +236,19 @@ class DiscreteTable(NoiseTable):
         return self.noised(image_latents, noise, s)
 
     def finish(self, x: Tensor, sigma: Tensor | float) -> Tensor:
-        """X itself."""
+        """Hand out an epsilon or v model's x: itself."""
         return x
 
     def alpha(self, sigma: Tensor) -> Tensor:
-        """1 everywhere."""
+        """Scale of the image in an epsilon or v model's x: 1 at every sigma."""
         return torch.ones_like(sigma)
 
     def half_log_snr(self, sigma: Tensor) -> Tensor:
-        """-log(sigma)."""
+        """Half the log signal-to-noise ratio of an epsilon or v model: -log(sigma)."""
         return sigma.log().neg()
 
     def sigma_of_half_log_snr(self, half_log_snr: Tensor) -> Tensor:
-        """exp(-half_log_snr)."""
+        """Sigma of an epsilon or v model at half a log signal-to-noise ratio: exp(-half_log_snr)."""
         return half_log_snr.neg().exp()
 
 
@@ -289,38 +292,38 @@ class FlowTable(NoiseTable):
         return f"FlowTable(shift={self.shift:g}, steps={len(self.sigmas)}, scale={self.scale:g})"
 
     def timestep(self, sigma: Tensor | float) -> Tensor:
-        """Sigma * scale, float32."""
+        """Timestep of a flow model: sigma * scale, float32."""
         return torch.as_tensor(sigma, dtype=torch.float32, device="cpu") * self.scale
 
     def sigma(self, timestep: Tensor | float) -> Tensor:
-        """The shift formula at t = timestep / scale."""
+        """Sigma of a flow model's training time: the shift formula at t = timestep / scale."""
         return self._shifted(torch.as_tensor(timestep, dtype=torch.float32, device="cpu") / self.scale)
 
     def sigma_at(self, share: float) -> Tensor:
-        """The shift formula at t = 1 - share."""
+        """Sigma of a flow model after a share of the way: the shift formula at t = 1 - share."""
         # In float64 up to here: the Brownian path of a run that starts there sees the last bit.
         t = torch.tensor(min(max(1.0 - share, 0.0), 1.0), dtype=torch.float64)
         return self._shifted(t).float()
 
     def scale_input(self, x: Tensor, sigma: Tensor | float) -> Tensor:
-        """X itself."""
+        """Scale a flow model's network input: x itself."""
         return x
 
     def denoised(self, x: Tensor, output: Tensor, sigma: Tensor | float) -> Tensor:
-        """The value x - sigma * output; the network predicts noise - image."""
+        """Denoised of a flow model, whose network predicts noise - image: x - sigma * output."""
         return x - output * _scalar(sigma)
 
     def noised(self, image_latents: Tensor, noise: Tensor, sigma: Tensor | float) -> Tensor:
-        """A mixture, sigma * noise + (1 - sigma) * image_latents."""
+        """Noise a flow model's clean latents: sigma * noise + (1 - sigma) * image_latents."""
         s = _scalar(sigma)
         return s * noise + (1 - s) * image_latents
 
     def start(self, image_latents: Tensor, noise: Tensor, sigma: Tensor | float) -> Tensor:
-        """The same as `noised`."""
+        """Start a flow model's x: the same as `noised`."""
         return self.noised(image_latents, noise, sigma)
 
     def finish(self, x: Tensor, sigma: Tensor | float) -> Tensor:
-        """Divided by 1 - sigma, so that a second stage's (1 - sigma) * latents is x again."""
+        """Hand out a flow model's x / (1 - sigma): a second stage's (1 - sigma) * latents is x again."""
         s = _scalar(sigma)
         if float(s) >= 1:
             raise InvalidValueError(
@@ -329,15 +332,15 @@ class FlowTable(NoiseTable):
         return x / (1 - s)
 
     def alpha(self, sigma: Tensor) -> Tensor:
-        """1 - sigma."""
+        """Scale of the image in a flow model's x: 1 - sigma."""
         return 1 - sigma
 
     def half_log_snr(self, sigma: Tensor) -> Tensor:
-        """log((1 - sigma) / sigma)."""
+        """Half the log signal-to-noise ratio of a flow model: log((1 - sigma) / sigma)."""
         return sigma.logit().neg()
 
     def sigma_of_half_log_snr(self, half_log_snr: Tensor) -> Tensor:
-        """1 / (1 + exp(half_log_snr))."""
+        """Sigma of a flow model at half a log signal-to-noise ratio: 1 / (1 + exp(half_log_snr))."""
         return half_log_snr.neg().sigmoid()
 
     def _shifted(self, t: Tensor) -> Tensor:

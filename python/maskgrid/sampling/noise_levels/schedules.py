@@ -17,6 +17,7 @@ simple and ddim_uniform can't resolve more steps than the table has entries (sim
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 import torch
@@ -26,7 +27,28 @@ from maskgrid.errors import InvalidTypeError, InvalidValueError, MaskGridError
 from maskgrid.sampling.argument_checks import unknown_name
 from maskgrid.sampling.noise_levels.noise_table import NoiseTable
 
-__all__ = ["MAX_STEPS", "SCHEDULES", "check_schedule", "check_sigmas", "make_sigmas", "schedule_sigmas"]
+__all__ = [
+    "MAX_STEPS",
+    "SCHEDULES",
+    "ScheduleName",
+    "check_schedule",
+    "check_sigmas",
+    "make_sigmas",
+    "schedule_sigmas",
+]
+
+ScheduleName = Literal[
+    "normal",
+    "karras",
+    "exponential",
+    "sgm_uniform",
+    "simple",
+    "ddim_uniform",
+    "beta",
+    "linear_quadratic",
+    "kl_optimal",
+]
+"""The keys of `SCHEDULES`, for type checkers."""
 
 MAX_STEPS = 10_000
 """The most steps a run may have."""

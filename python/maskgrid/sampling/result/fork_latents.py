@@ -1,7 +1,7 @@
 """What a run gives: the forks' latents, and what carrying on needs when noise is left in them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from os import PathLike
 from typing import overload
 
@@ -10,35 +10,12 @@ from torch import Tensor
 
 from maskgrid.errors import InvalidValueError
 from maskgrid.sampling.forking.fork_masks import ForkMasks
-from maskgrid.sampling.forking.patches import Patches, arrange
-from maskgrid.sampling.forking.setup import Setup
-from maskgrid.sampling.forking.stretch import Checkpoint
+from maskgrid.sampling.forking.fork_run import ForkRun
+from maskgrid.sampling.forking.patches import Patches, arrange_cells
+from maskgrid.sampling.forking.state import State
+from maskgrid.sampling.result.latents_file import read_latents_file, write_latents_file
 
-__all__ = ["ForkLatents", "RunState"]
-
-
-@dataclass(frozen=True, eq=False)
-class RunState:
-    """What carrying on needs.
-
-    That is the clean latents, masks, noise and sigmas, and where the solver stands with its history.
-
-    Attributes:
-        setup: The run's constants.
-        checkpoint: Where it stands; a row for each fork of the result, or one sheet while they are together.
-    """
-
-    setup: Setup
-    checkpoint: Checkpoint
-
-    @property
-    def step(self) -> int:
-        """The step of the schedule to go on with."""
-        return self.setup.first + self.checkpoint.step
-
-    def of(self, rows: Sequence[int]) -> "RunState":
-        """The state of some forks, by their place in the result."""
-        return self if self.checkpoint.together else replace(self, checkpoint=self.checkpoint.of(rows))
+__all__ = ["ForkLatents"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +34,8 @@ class ForkLatents:
         places: Where the patches lie.
         sigma: The noise level; 0 for a whole run.
         background: (1 or n, B, C, ..., h, w) what lies around the patches: the sheet, noised to sigma.
-        state: What `continue_forks` needs; None when there is nothing to carry on.
+        run: The run's constants, for `continue_forks`; None when there is nothing to carry on.
+        state: Where the run stands; likewise.
     """
 
     image_latents: Tensor
@@ -67,40 +45,41 @@ class ForkLatents:
     places: Patches
     sigma: float
     background: Tensor
-    state: RunState | None = None
+    run: ForkRun | None = None
+    state: State | None = None
 
     @property
     def rows(self) -> int:
-        """Rows of the grid."""
+        """Rows of the grid whose cells the forks renew."""
         return self.masks.rows
 
     @property
     def columns(self) -> int:
-        """Columns of the grid."""
+        """Columns of the grid whose cells the forks renew."""
         return self.masks.columns
 
     @property
     def cells(self) -> tuple[int, ...]:
-        """The cell of each fork that is here."""
+        """The cell that each of the forks here renews."""
         return tuple(self.masks.cells[i] for i in self.numbers)
 
     @property
     def latents(self) -> Tensor:
-        """(n * B, C, ..., h, w) all sheets, fork-major; made anew when asked for."""
+        """The latents of all forks as whole sheets (n * B, C, ..., h, w), fork-major; made when asked for."""
         sheets = self.background.expand(len(self), *self.background.shape[1:])
         sheets = sheets.clone(memory_format=torch.contiguous_format)
         self.places.paste(self.patches, sheets)
         return sheets.flatten(0, 1)
 
     def merged(self) -> Tensor:
-        """(B, C, ..., h, w): one sheet with every new cell that is here.
+        """The latents of one sheet (B, C, ..., h, w) with every new cell that is here.
 
         A cell is the part of the sheet that is the fork's own; where a mask reaches over its border, which it
         can do when cells do not divide by the stride, that part is left out.
         """
         sheet = self.background[:1].clone()
         for i, number in enumerate(self.numbers):
-            arrange(self._sheet(i)[None], self.masks.writes[number : number + 1], sheet)
+            arrange_cells(self._sheet(i)[None], self.masks.writes[number : number + 1], sheet)
         return sheet[0]
 
     def pick(self, numbers: Sequence[int]) -> "ForkLatents":
@@ -118,17 +97,18 @@ class ForkLatents:
             patches=self.patches[rows],
             places=self.places.of(rows),
             background=self.background if len(self.background) == 1 else self.background[rows],
-            state=self.state and self.state.of(rows),
+            state=self.state and self.state.pick(list(numbers)),
         )
 
+    def carry_on(self, run: ForkRun, state: State) -> "ForkLatents":
+        """The same forks with the run and the state that `continue_forks` goes on from."""
+        return replace(self, run=run, state=state)
+
     @staticmethod
-    def joined(parts: Sequence["ForkLatents"]) -> "ForkLatents":
+    def join(parts: Sequence["ForkLatents"]) -> "ForkLatents":
         """The results of micro-batches of one run as one."""
         first = parts[0]
-        state = first.state
-        if state is not None and not state.checkpoint.together:
-            checkpoints = [part.state.checkpoint for part in parts if part.state is not None]
-            state = replace(state, checkpoint=Checkpoint.joined(checkpoints))
+        states = [part.state for part in parts if part.state is not None]
         shared = all(torch.equal(part.background, first.background) for part in parts)
         return replace(
             first,
@@ -136,7 +116,7 @@ class ForkLatents:
             patches=torch.cat([part.patches for part in parts]),
             places=replace(first.places, places=tuple(p for part in parts for p in part.places.places)),
             background=first.background if shared else torch.cat([part.background for part in parts]),
-            state=state,
+            state=State.join(states) if states else None,
         )
 
     def save(self, path: str | PathLike[str]) -> None:
@@ -145,20 +125,16 @@ class ForkLatents:
         Raises:
             InvalidTypeError: A noise table of one's own making, which no file can hold.
         """
-        from maskgrid.sampling.result.latents_file import save
-
-        save(self, path)
+        write_latents_file(path, {field.name: getattr(self, field.name) for field in fields(self)})
 
     @staticmethod
     def load(path: str | PathLike[str], *, device: torch.device | str = "cpu") -> "ForkLatents":
-        """Read what `save` wrote.
+        """Read forks from a safetensors file that `save` wrote.
 
         Raises:
             InvalidValueError: Not such a file, or one of a later version.
         """
-        from maskgrid.sampling.result.latents_file import load
-
-        return load(path, device=device)
+        return ForkLatents(**read_latents_file(path, device=device))
 
     def __len__(self) -> int:
         return len(self.numbers)

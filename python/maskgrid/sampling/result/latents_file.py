@@ -6,24 +6,20 @@ import tempfile
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from maskgrid.errors import InvalidTypeError, InvalidValueError
-from maskgrid.sampling.controls import LatentFormat
 from maskgrid.sampling.forking.fork_masks import ForkMasks
+from maskgrid.sampling.forking.fork_run import ForkRun
 from maskgrid.sampling.forking.patches import Patches
-from maskgrid.sampling.forking.setup import Setup
-from maskgrid.sampling.forking.stretch import Checkpoint
+from maskgrid.sampling.forking.state import State
+from maskgrid.sampling.latent_format import LatentFormat
 from maskgrid.sampling.noise_levels.noise_table import DiscreteTable, FlowTable, NoiseTable
-from maskgrid.sampling.result.fork_latents import ForkLatents, RunState
 
-if TYPE_CHECKING:
-    from maskgrid.sampling.samplers.walk import Memory
-
-__all__ = ["load", "save"]
+__all__ = ["read_latents_file", "write_latents_file"]
 
 _KEY = "maskgrid.fork_latents"
 _VERSION = 1
@@ -32,30 +28,27 @@ _Tensors = dict[str, Tensor]
 _Facts = dict[str, Any]
 
 
-def save(forks: ForkLatents, path: str | PathLike[str]) -> None:
-    """Write a result; the file appears whole or not at all.
+def write_latents_file(path: str | PathLike[str], forks: Mapping[str, Any]) -> None:
+    """Write the fields of a `ForkLatents`; the file appears whole or not at all.
 
     Raises:
         InvalidTypeError: A noise table of one's own making.
     """
     from safetensors.torch import save_file
 
-    tensors: _Tensors = {
-        "image_latents": forks.image_latents,
-        "patches": forks.patches,
-        "background": forks.background,
-    }
+    run, state, places = forks["run"], forks["state"], forks["places"]
+    tensors: _Tensors = {name: forks[name] for name in ("image_latents", "patches", "background")}
     facts: _Facts = {
         "version": _VERSION,
-        "numbers": forks.numbers,
-        "sigma": forks.sigma,
-        "places": forks.places.places,
-        "size": forks.places.size,
-        "masks": _put_masks(forks.masks, tensors),
+        "numbers": forks["numbers"],
+        "sigma": forks["sigma"],
+        "places": places.places,
+        "size": places.size,
+        "masks": _put_masks(forks["masks"], tensors),
     }
-    if forks.state is not None:
-        facts["setup"] = _put_setup(forks.state.setup, tensors)
-        facts["checkpoint"] = _put_checkpoint(forks.state.checkpoint, tensors)
+    if run is not None and state is not None:
+        facts["setup"] = _put_run(run, tensors)
+        facts["checkpoint"] = _put_state(state, tensors)
     # Tensors of the run may share memory, which the format does not allow.
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     target = Path(path)
@@ -69,8 +62,8 @@ def save(forks: ForkLatents, path: str | PathLike[str]) -> None:
         raise
 
 
-def load(path: str | PathLike[str], *, device: torch.device | str = "cpu") -> ForkLatents:
-    """Read what `save` wrote; latents go to the device.
+def read_latents_file(path: str | PathLike[str], *, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """The fields of the `ForkLatents` that a file holds; latents go to the device.
 
     Raises:
         InvalidValueError: Not such a file, or one of a later version.
@@ -92,20 +85,22 @@ def load(path: str | PathLike[str], *, device: torch.device | str = "cpu") -> Fo
         raise InvalidValueError(f"{path} is of version {facts['version']}; allowed: up to {_VERSION}")
     masks = _take_masks(facts["masks"], tensors)
     latents = tensors["image_latents"].to(device)
-    state = None
+    numbers = tuple(facts["numbers"])
+    run = state = None
     if "setup" in facts:
-        setup = _take_setup(facts["setup"], tensors, latents, masks)
-        state = RunState(setup, _take_checkpoint(facts["checkpoint"], tensors, device))
-    return ForkLatents(
-        image_latents=latents,
-        masks=masks,
-        numbers=tuple(facts["numbers"]),
-        patches=tensors["patches"].to(device),
-        places=_patches(facts["places"], facts["size"], masks.size),
-        sigma=facts["sigma"],
-        background=tensors["background"].to(device),
-        state=state,
-    )
+        run = _take_run(facts["setup"], tensors, latents, masks)
+        state = _take_state(facts["checkpoint"], tensors, numbers, device)
+    return {
+        "image_latents": latents,
+        "masks": masks,
+        "numbers": numbers,
+        "patches": tensors["patches"].to(device),
+        "places": _patches(facts["places"], facts["size"], masks.size),
+        "sigma": facts["sigma"],
+        "background": tensors["background"].to(device),
+        "run": run,
+        "state": state,
+    }
 
 
 def _put_masks(masks: ForkMasks, tensors: _Tensors) -> _Facts:
@@ -129,41 +124,43 @@ def _take_masks(facts: _Facts, tensors: _Tensors) -> ForkMasks:
     )
 
 
-_SETUP_FACTS = ("sampler", "first", "fork_at", "seeds", "blend", "sheet_conditioning", "compat")
+_RUN_FACTS = ("sampler", "first", "steps", "fork_at", "seeds", "blend", "sheet_conditioning")
 
 
-def _put_setup(setup: Setup, tensors: _Tensors) -> _Facts:
-    tensors["setup.sigmas"] = setup.sigmas
-    if setup.noise is not None:
-        tensors["setup.noise"] = setup.noise
-    facts = {name: getattr(setup, name) for name in _SETUP_FACTS}
+def _put_run(run: ForkRun, tensors: _Tensors) -> _Facts:
+    tensors["setup.sigmas"] = run.sigmas
+    if run.noise is not None:
+        tensors["setup.noise"] = run.noise
+    facts = {name: getattr(run, name) for name in _RUN_FACTS}
     for name in ("scaling_factor", "shift_factor"):
-        factor = getattr(setup.latent_format, name)
+        factor = getattr(run.latent_format, name)
         if isinstance(factor, Tensor):
             tensors[f"setup.{name}"] = factor
         else:
             facts[name] = factor
-    return facts | {"table": _put_table(setup.table, tensors)}
+    return facts | {"table": _put_table(run.table, tensors)}
 
 
-def _take_setup(facts: _Facts, tensors: _Tensors, latents: Tensor, masks: ForkMasks) -> Setup:
+def _take_run(facts: _Facts, tensors: _Tensors, latents: Tensor, masks: ForkMasks) -> ForkRun:
     factors = {
         name: facts[name] if name in facts else tensors[f"setup.{name}"]
         for name in ("scaling_factor", "shift_factor")
     }
-    return Setup(
+    sigmas = tensors["setup.sigmas"]
+    return ForkRun(
         latents=latents,
         masks=masks,
         table=_take_table(facts["table"], tensors),
         sampler=facts["sampler"],
-        sigmas=tensors["setup.sigmas"],
+        sigmas=sigmas,
         first=facts["first"],
+        # Files of 0.1 do not say it.
+        steps=facts.get("steps", facts["first"] + len(sigmas) - 1),
         fork_at=facts["fork_at"],
         seeds=tuple(facts["seeds"]),
         noise=tensors.get("setup.noise"),
         blend=facts["blend"],
         sheet_conditioning=facts["sheet_conditioning"],
-        compat=facts["compat"],
         latent_format=LatentFormat(**factors),
     )
 
@@ -186,38 +183,24 @@ def _take_table(facts: _Facts, tensors: _Tensors) -> NoiseTable:
     return DiscreteTable(tensors["table.alphas_cumprod"], prediction=facts["prediction"])
 
 
-def _put_checkpoint(checkpoint: Checkpoint, tensors: _Tensors) -> _Facts:
-    tensors["x"] = checkpoint.x
-    lengths: dict[str, int | None] = {}
-    for key, kept in checkpoint.memory.items():
-        lengths[key] = len(kept) if isinstance(kept, list) else None
-        named = {
-            f"memory.{key}.{i}": each for i, each in enumerate(kept if isinstance(kept, list) else [kept])
-        }
-        tensors.update(named)
-    return {
-        "step": checkpoint.step,
-        "draws": checkpoint.draws,
-        "together": checkpoint.together,
-        "memory": lengths,
-    }
+def _put_state(state: State, tensors: _Tensors) -> _Facts:
+    tensors["x"] = state.x
+    for key, kept in state.memory.items():
+        tensors.update({f"memory.{key}.{i}": each for i, each in enumerate(kept)})
+    memory = {key: len(kept) for key, kept in state.memory.items()}
+    return {"step": state.step, "draws": state.draws, "together": state.is_sheet, "memory": memory}
 
 
-def _take_checkpoint(facts: _Facts, tensors: Mapping[str, Tensor], device: torch.device | str) -> Checkpoint:
-    x = tensors["x"].to(device)
-
-    def recalled(name: str) -> Tensor:
-        # Numbers that a solver remembers stay on the CPU, where it put them.
-        kept = tensors[name]
-        return kept.to(device) if kept.ndim == x.ndim else kept
-
-    memory: Memory = {
-        key: recalled(f"memory.{key}.0")
-        if length is None
-        else [recalled(f"memory.{key}.{i}") for i in range(length)]
+def _take_state(
+    facts: _Facts, tensors: Mapping[str, Tensor], numbers: tuple[int, ...], device: torch.device | str
+) -> State:
+    # Files of 0.1 have None for the length of what is a single tensor.
+    memory = {
+        key: tuple(tensors[f"memory.{key}.{i}"].to(device) for i in range(1 if length is None else length))
         for key, length in facts["memory"].items()
     }
-    return Checkpoint(facts["step"], x, memory, facts["draws"], facts["together"])
+    rows = () if facts["together"] else numbers
+    return State(facts["step"], rows, tensors["x"].to(device), memory, facts["draws"])
 
 
 def _patches(places: list[list[int]], size: list[int], sheet: list[int] | tuple[int, int]) -> Patches:

@@ -2,14 +2,15 @@
 
 Lu et al., arXiv 2211.01095. With lambda = log(alpha / sigma) as time, the solution of the probability flow is
 an integral over denoised weighted by exp(lambda); where denoised is constant over the step it is
-`steps.move`.
+`euler_step.move`.
 """
 
 import torch
 from torch import Tensor
 
-from maskgrid.sampling.samplers.steps import ancestral_split, move
-from maskgrid.sampling.samplers.walk import Run, Steps
+from maskgrid.sampling.samplers.ancestral_step import ancestral_split
+from maskgrid.sampling.samplers.euler_step import move
+from maskgrid.sampling.samplers.walk import Steps, Walk
 
 __all__ = ["dpmpp_2m", "dpmpp_2s_ancestral"]
 
@@ -17,7 +18,7 @@ __all__ = ["dpmpp_2m", "dpmpp_2s_ancestral"]
 _FLOW_MIDPOINT_FROM_ONE = 0.9999
 
 
-def dpmpp_2m(x: Tensor, run: Run) -> Steps:
+def dpmpp_2m(x: Tensor, walk: Walk) -> Steps:
     """DPM-Solver++(2M) (arXiv 2211.01095, algorithm 2).
 
     With lambda = -log(sigma) and h its step, denoised is extrapolated from this evaluation and the last one:
@@ -25,39 +26,41 @@ def dpmpp_2m(x: Tensor, run: Run) -> Steps:
         D = (1 + 1 / (2 r)) * denoised - 1 / (2 r) * last,   r = h_last / h
         x' = (sigma' / sigma) * x - (exp(-h) - 1) * D
     """
-    last = run.recall("denoised")
-    for i, sigma, following in run.steps():
-        denoised = yield x, sigma
-        if last is None or following == 0:
+    for step, sigma, following in walk.steps():
+        denoised = yield x, sigma, step
+        past = walk.recall("denoised")
+        if not past or following == 0:
             x = move(x, denoised, sigma, following)
         else:
-            r = (sigma / run.sigmas[i - 1]).log() / (following / sigma).log()
-            x = move(x, denoised + (denoised - last) / (2 * r), sigma, following)
-        last = run.memory["denoised"] = denoised
+            r = (sigma / walk.sigmas[step - 1]).log() / (following / sigma).log()
+            x = move(x, denoised + (denoised - past[0]) / (2 * r), sigma, following)
+        walk.remember("denoised", denoised)
     return x
 
 
-def dpmpp_2s_ancestral(x: Tensor, run: Run, *, eta: float = 1.0) -> Steps:
+def dpmpp_2s_ancestral(x: Tensor, walk: Walk, *, eta: float = 1.0) -> Steps:
     """DPM-Solver++(2S) (arXiv 2211.01095, algorithm 1) to below the next sigma, then noise back up to it.
 
     The step takes denoised from its midpoint in lambda.
     """
-    for _, sigma, following in run.steps():
-        denoised = yield x, sigma
-        down, up, keep = ancestral_split(run, sigma, following, eta)
+    for step, sigma, following in walk.steps():
+        denoised = yield x, sigma, step
+        down, up, keep = ancestral_split(walk, sigma, following, eta)
         if down == 0:
             x = denoised
         else:
-            middle = _midpoint(run, sigma, down)
-            denoised = yield move(x, denoised, sigma, middle), middle
+            middle = _midpoint(walk, sigma, down)
+            denoised = yield move(x, denoised, sigma, middle), middle, step
             x = move(x, denoised, sigma, down)
         if following > 0 and eta > 0:
-            x = x * keep + run.noise(sigma, following) * up
+            x = x * keep + walk.noise(sigma, following) * up
     return x
 
 
-def _midpoint(run: Run, sigma: Tensor, down: Tensor) -> Tensor:
+def _midpoint(walk: Walk, sigma: Tensor, down: Tensor) -> Tensor:
     """The sigma halfway between two in lambda."""
-    if run.table.is_flow and sigma >= 1:
+    if walk.table.is_flow and sigma >= 1:
         return torch.full_like(sigma, _FLOW_MIDPOINT_FROM_ONE)
-    return run.table.sigma_of_half_log_snr((run.table.half_log_snr(sigma) + run.table.half_log_snr(down)) / 2)
+    return walk.table.sigma_of_half_log_snr(
+        (walk.table.half_log_snr(sigma) + walk.table.half_log_snr(down)) / 2
+    )

@@ -6,7 +6,7 @@
                         solvers
 
 Step noise is drawn for one item of the batch of forks, in the shape of the sheet's latents, and broadcasts
-over the forks; so every fork sees the noise of a single run.
+over the forks; so every fork sees the noise of a single walk.
 """
 
 from abc import ABC, abstractmethod
@@ -20,7 +20,6 @@ from maskgrid.errors import InvalidTypeError, InvalidValueError, MaskGridError
 
 __all__ = [
     "BrownianNoise",
-    "ForkNoise",
     "GaussianNoise",
     "NoNoise",
     "NoiseKind",
@@ -37,8 +36,8 @@ _SEEDS = 2**64
 _BROWNIAN_DIGITS = 6
 
 
-def check_seed(seed: int) -> int:
-    """The seed itself, if it is one.
+def check_seed(seed: object) -> int:
+    """A seed as an integer, if it is one: 0 to 2^64 - 1.
 
     Raises:
         InvalidTypeError: Not an integer.
@@ -75,7 +74,7 @@ class StepNoise(ABC):
 
     @abstractmethod
     def __call__(self, sigma: Tensor, following: Tensor) -> Tensor:
-        """Standard normal noise for a step: (B, C, ...) for all forks, or (N * B, C, ...)."""
+        """Standard normal noise for a step, (B, C, ...) of one item."""
 
     @property
     def position(self) -> int:
@@ -84,7 +83,7 @@ class StepNoise(ABC):
 
 
 class NoNoise(StepNoise):
-    """For runs whose sampler adds none."""
+    """The step noise of runs whose sampler adds none."""
 
     def __call__(self, sigma: Tensor, following: Tensor) -> Tensor:
         """Refuses.
@@ -93,7 +92,7 @@ class NoNoise(StepNoise):
             MaskGridError: Always; a sampler that draws was given no noise to draw from.
         """
         raise MaskGridError(
-            "the sampler draws step noise and the run has none; allowed: a Run with noise=step_noise(...)"
+            "the sampler draws step noise and the run has none; allowed: a Walk with noise=step_noise(...)"
         )
 
 
@@ -104,7 +103,6 @@ class GaussianNoise(StepNoise):
         shape: Of one item, (B, C, ...).
         seed: In [0, 2^64); the generator takes seed + 1.
         dtype: Of the draws.
-        device: Where the draws are moved to.
         position: Draws to skip.
 
     Raises:
@@ -118,14 +116,12 @@ class GaussianNoise(StepNoise):
         seed: int,
         *,
         dtype: torch.dtype = torch.float32,
-        device: torch.device | str = "cpu",
         position: int = 0,
     ) -> None:
         if position < 0:
             raise InvalidValueError(f"position is {position}; allowed: 0 or more")
         self._shape = tuple(shape)
         self._dtype = dtype
-        self._device = device
         self._generator = _generator(_next(check_seed(seed)))
         self._position = 0
         # Skipping means drawing: the generator's state after k draws depends on the draws' sizes.
@@ -139,7 +135,7 @@ class GaussianNoise(StepNoise):
 
     def __call__(self, sigma: Tensor, following: Tensor) -> Tensor:
         """The next draw; the sigmas do not matter."""
-        return self._draw().to(self._device)
+        return self._draw()
 
     def _draw(self) -> Tensor:
         self._position += 1
@@ -158,7 +154,6 @@ class BrownianNoise(StepNoise):
         low: The smallest sigma above 0 of the whole list.
         high: The largest sigma of the whole list, above low.
         dtype: Of the increments; float16 and bfloat16 are computed in float32.
-        device: Where they are moved to.
 
     Raises:
         InvalidTypeError: A seed that is not an integer.
@@ -174,12 +169,10 @@ class BrownianNoise(StepNoise):
         low: float,
         high: float,
         dtype: torch.dtype = torch.float32,
-        device: torch.device | str = "cpu",
     ) -> None:
         if not 0 < low <= high:
             raise InvalidValueError(f"the range of sigmas is {low} to {high}; allowed: 0 < low <= high")
         self._dtype = dtype
-        self._device = device
         self._seed = check_seed(seed)
         self._range = (torch.tensor(low), torch.tensor(high))
         # torchsde rounds the ends of its range, and warns of queries that are outside by less than that.
@@ -196,7 +189,7 @@ class BrownianNoise(StepNoise):
             raise InvalidValueError(f"a step from {high} to {low} is outside a range of one sigma, {high}")
         first, last = (min(max(float(end), self._ends[0]), self._ends[1]) for end in (low, high))
         increment: Tensor = self._tree(first, last) / (high - low).sqrt()
-        return (increment if sigma < following else -increment).to(self._device, self._dtype)
+        return (increment if sigma < following else -increment).to(self._dtype)
 
     def _grow(self) -> Any:
         try:
@@ -210,39 +203,13 @@ class BrownianNoise(StepNoise):
         return torchsde.BrownianTree(low, self._origin, high, entropy=self._seed)
 
 
-class ForkNoise(StepNoise):
-    """Noise of its own for every fork, one after another along the batch.
-
-    Args:
-        items: One StepNoise a fork, all at the same position.
-
-    Raises:
-        InvalidValueError: No items.
-    """
-
-    def __init__(self, items: Sequence[StepNoise]) -> None:
-        if not items:
-            raise InvalidValueError("items is empty; allowed: one StepNoise for each fork")
-        self._items = tuple(items)
-
-    @property
-    def position(self) -> int:
-        """Draws done by each fork."""
-        return self._items[0].position
-
-    def __call__(self, sigma: Tensor, following: Tensor) -> Tensor:
-        """(N * B, C, ...), fork-major."""
-        return torch.cat([item(sigma, following) for item in self._items])
-
-
 def step_noise(
     kind: NoiseKind,
     shape: Sequence[int],
-    seed: int | Sequence[int],
+    seed: int,
     sigmas: Tensor,
     *,
     dtype: torch.dtype = torch.float32,
-    device: torch.device | str = "cpu",
     position: int = 0,
 ) -> StepNoise:
     """The step noise that a sampler wants.
@@ -250,30 +217,26 @@ def step_noise(
     Args:
         kind: `get_sampler(name).noise`.
         shape: Of one item, (B, C, ...).
-        seed: One for all forks, or one for each fork.
+        seed: In [0, 2^64).
         sigmas: The whole list of the run, which gives the Brownian path its range.
         dtype: Of the draws.
-        device: Where the draws are moved to.
-        position: Draws already done by an earlier part of the run.
+        position: Draws already done by an earlier part of the walk.
 
     Returns:
-        Noise to put into a Run.
+        Noise to put into a Walk.
 
     Raises:
         InvalidTypeError: A seed that is not an integer.
-        InvalidValueError: A seed outside [0, 2^64), no seeds, or a position below 0.
+        InvalidValueError: A seed outside [0, 2^64), or a position below 0.
         MaskGridError: Brownian noise without torchsde.
     """
-    if isinstance(seed, Sequence):
-        options: dict[str, Any] = {"dtype": dtype, "device": device, "position": position}
-        return ForkNoise([step_noise(kind, shape, each, sigmas, **options) for each in seed])
     if kind == "gaussian":
-        return GaussianNoise(shape, seed, dtype=dtype, device=device, position=position)
+        return GaussianNoise(shape, seed, dtype=dtype, position=position)
     positive = sigmas[sigmas > 0]
     if kind == "none" or not len(positive):
         return NoNoise()
     low, high = float(positive.min()), float(positive.max())
-    return BrownianNoise(shape, seed, low=low, high=high, dtype=dtype, device=device)
+    return BrownianNoise(shape, seed, low=low, high=high, dtype=dtype)
 
 
 def _generator(seed: int) -> torch.Generator:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from maskgrid.sampling.samplers.walk import Run, Steps
+from maskgrid.sampling.samplers.walk import Steps, Walk
 
 __all__ = ["LAST_SIGMA", "uni_pc", "uni_pc_bh2"]
 
@@ -15,36 +15,34 @@ _ORDER = 3
 LAST_SIGMA = 0.001
 
 
-def uni_pc(x: Tensor, run: Run, *, bh2: bool = False) -> Steps:
+def uni_pc(x: Tensor, walk: Walk, *, bh2: bool = False) -> Steps:
     """UniPC-3 with B(h) = h, or expm1(h) for bh2 (arXiv 2302.04867).
 
     An evaluation does two things. It corrects the x that it was made at, by the denoised before it and by its
     own; and it predicts the next x. The order rises from 1 at the start and falls to 1 at the end of the list
     of sigmas, where x is not evaluated and so not corrected. Flow models take the same form as the others.
     """
-    levels = _Levels(run.sigmas)
-    past = run.recall_list("denoised")
-    before = run.recall("corrected")
-    for i, sigma, following in run.steps():
-        denoised = yield x, sigma
-        if before is not None:
-            step = _Step(levels, i, len(past), bh2)
-            x = step.base(before, past[0]) - step.correction(past, denoised)
-        past = [denoised, *past][:_ORDER]
-        step = _Step(levels, i + 1, len(past), bh2)
-        before = x
-        x = step.base(before, denoised)
-        if step.order > 1:
-            x = x - step.prediction(past)
+    levels = _Levels(walk.sigmas)
+    for step, sigma, following in walk.steps():
+        denoised = yield x, sigma, step
+        past = walk.recall("denoised")
+        for corrected in walk.recall("corrected"):
+            arriving = _Step(levels, step, len(past), bh2)
+            x = arriving.base(corrected, past[0]) - arriving.correction(past, denoised)
+        walk.remember("corrected", x)
+        past = walk.remember("denoised", denoised, most=_ORDER)
+        leaving = _Step(levels, step + 1, len(past), bh2)
+        x = leaving.base(x, denoised)
+        if leaving.order > 1:
+            x = x - leaving.prediction(past)
         if following == 0:
-            x = run.table.finish(x, LAST_SIGMA)
-        run.memory.update(denoised=past, corrected=before)
+            x = walk.table.finish(x, LAST_SIGMA)
     return x
 
 
-def uni_pc_bh2(x: Tensor, run: Run) -> Steps:
+def uni_pc_bh2(x: Tensor, walk: Walk) -> Steps:
     """UniPC-3 with B(h) = expm1(h), see `uni_pc`."""
-    return uni_pc(x, run, bh2=True)
+    return uni_pc(x, walk, bh2=True)
 
 
 class _Levels:

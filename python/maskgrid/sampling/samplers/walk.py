@@ -1,19 +1,21 @@
-"""A run: what a sampler walks along.
+"""A walk from noise to image: what a solver walks along, and the contract between solvers and their drivers.
 
-A sampler is a generator. It yields (x, sigma), is sent the denoised latents, and returns the x it ends with:
+A solver is a generator. It yields (x, sigma, step): the latents that it wants denoised, their noise level,
+and the index of the step that this belongs to. It is sent the denoised latents, and returns the x it ends
+with:
 
-    def euler(x, run):
-        for _, sigma, following in run.steps():
-            denoised = yield x, sigma
+    def euler(x, walk):
+        for step, sigma, following in walk.steps():
+            denoised = yield x, sigma, step
             x = x + (x - denoised) / sigma * (following - sigma)
         return x
 
-Whoever runs the network drives it. A sampler is arithmetic, so sending N denoised items into a batch of one
+Whoever runs the network drives it. A solver is arithmetic, so sending N denoised items into a batch of one
 makes a batch of N.
 """
 
-from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,53 +24,68 @@ from maskgrid.errors import InvalidValueError
 from maskgrid.sampling.noise_levels.noise_table import NoiseTable
 from maskgrid.sampling.samplers.noise import NoNoise, StepNoise
 
-__all__ = ["Memory", "Run", "Sampler", "Steps"]
+__all__ = ["Memory", "Question", "Solver", "Steps", "Walk"]
 
-Memory = dict[str, Tensor | list[Tensor]]
-Steps = Generator[tuple[Tensor, Tensor], Tensor, Tensor]
+Question = tuple[Tensor, Tensor, int]
+"""What a solver yields: x (B, C, ...), its sigma (0-d), and the step that it belongs to."""
+
+Steps = Generator[Question, Tensor, Tensor]
+"""A solver at work: it is sent the denoised latents, of x's shape or with more items, and returns its x."""
+
+Memory = dict[str, tuple[Tensor, ...]]
+"""A solver's history: by name the tensors (B, C, ...) of the last steps, newest first."""
 
 
-@dataclass
-class Run:
+class Walk:
     """The way from noise to image, and what a solver remembers of it.
 
-    Walking steps [0, k) and then, with another Run that has the same sigmas, memory and noise position, steps
+    Walking steps [0, k) and then, on another Walk that has the same sigmas, memory and noise position, steps
     [k, S) gives bit for bit what walking [0, S) gives.
 
-    Attributes:
-        sigmas: (S + 1,) float32 (or float64) on the CPU, falling: the whole list, also when only a stretch of
-            it is walked, since some solvers look back or ahead.
+    Args:
+        sigmas: (S + 1,) on the CPU, falling: the whole list, also when only a stretch of it is walked, since
+            some solvers look back or ahead.
         table: The model's noise table.
-        noise: Step noise; `run.noise(sigma, following)` draws one item's noise, which broadcasts over the
-            forks.
+        noise: Step noise; default none.
         start: First step to walk, in [0, stop].
-        stop: The step to stop before, in [start, S]; None is S.
-        memory: The solver's history: tensors (B, C, ...) or lists of them, newest first. Empty means that a
-            multistep solver ramps up its order from here. Tensors in it are never modified in place, and may
-            be repeated along the batch at any time.
+        stop: The step to stop before, in [start, S]; default S.
+        memory: The solver's history at the start; empty means that a multistep solver ramps up its order from
+            here.
+
+    Attributes:
+        sigmas: (S + 1,) float32, or float64 if they were.
+        noise: `walk.noise(sigma, following)` draws one item's noise, which broadcasts over the forks.
+        memory: The solver's history so far. Its tensors are never modified in place, and may be repeated
+            along the batch at any time.
 
     Raises:
         InvalidValueError: sigmas that are not a list of 2 or more, or a stretch that is not inside it.
     """
 
-    sigmas: Tensor
-    table: NoiseTable
-    noise: StepNoise = field(default_factory=NoNoise)
-    start: int = 0
-    stop: int | None = None
-    memory: Memory = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if self.sigmas.ndim != 1 or len(self.sigmas) < 2:
+    def __init__(
+        self,
+        sigmas: Tensor,
+        table: NoiseTable,
+        noise: StepNoise | None = None,
+        *,
+        start: int = 0,
+        stop: int | None = None,
+        memory: Mapping[str, tuple[Tensor, ...]] | None = None,
+    ) -> None:
+        if sigmas.ndim != 1 or len(sigmas) < 2:
             raise InvalidValueError(
-                f"sigmas has shape {tuple(self.sigmas.shape)}; allowed: (S + 1,), S of 1 or more"
+                f"sigmas has shape {tuple(sigmas.shape)}; allowed: (S + 1,), S of 1 or more"
             )
-        self.sigmas = self.sigmas.detach().cpu()
-        if self.sigmas.dtype != torch.float64:
-            self.sigmas = self.sigmas.float()
-        if not 0 <= self.start <= self.end <= self.step_count:
+        sigmas = sigmas.detach().cpu()
+        self.sigmas = sigmas if sigmas.dtype == torch.float64 else sigmas.float()
+        self.table = table
+        self.noise = NoNoise() if noise is None else noise
+        self.start = start
+        self.stop = self.step_count if stop is None else stop
+        self.memory: Memory = dict(memory or {})
+        if not 0 <= self.start <= self.stop <= self.step_count:
             raise InvalidValueError(
-                f"the stretch is steps {self.start} to {self.end}; "
+                f"the stretch is steps {self.start} to {self.stop}; "
                 f"allowed: 0 <= start <= stop <= {self.step_count}"
             )
 
@@ -77,30 +94,30 @@ class Run:
         """Steps of the whole list of sigmas."""
         return len(self.sigmas) - 1
 
-    @property
-    def end(self) -> int:
-        """The step to stop before, as a number."""
-        return self.step_count if self.stop is None else self.stop
-
     def steps(self, sigmas: Tensor | None = None) -> Iterator[tuple[int, Tensor, Tensor]]:
-        """The steps of this stretch: (step_index, sigma, following sigma), the sigmas 0-d tensors.
+        """The steps of this stretch: (step, sigma, following sigma), the sigmas 0-d tensors.
 
         Args:
-            sigmas: (S + 1,) to walk through in place of the run's own.
+            sigmas: (S + 1,) to walk through in place of the walk's own.
         """
         values = self.sigmas if sigmas is None else sigmas
-        for i in range(self.start, self.end):
-            yield i, values[i], values[i + 1]
+        for step in range(self.start, self.stop):
+            yield step, values[step], values[step + 1]
 
-    def recall(self, key: str) -> Tensor | None:
-        """A tensor of the memory, None at a fresh start."""
-        kept = self.memory.get(key)
-        return kept if isinstance(kept, Tensor) else None
+    def recall(self, name: str) -> tuple[Tensor, ...]:
+        """What is remembered by this name, newest first; empty at a fresh start."""
+        return self.memory.get(name, ())
 
-    def recall_list(self, key: str) -> list[Tensor]:
-        """A list of the memory, newest first (a copy; empty at a fresh start)."""
-        kept = self.memory.get(key, [])
-        return list(kept) if isinstance(kept, list) else []
+    def remember(self, name: str, value: Tensor, *, most: int = 1) -> tuple[Tensor, ...]:
+        """Put a tensor before what is remembered by this name, of which the `most` newest are kept.
+
+        Returns:
+            What is remembered now, newest first.
+        """
+        kept = (value, *self.recall(name))[:most]
+        self.memory[name] = kept
+        return kept
 
 
-Sampler = Callable[[Tensor, Run], Steps]
+Solver = Callable[[Tensor, Walk], Generator[Question, Any, Tensor]]
+"""A solver, to be started with an x (B, C, ...) at the walk's first sigma."""

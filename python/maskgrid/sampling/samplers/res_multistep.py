@@ -3,13 +3,14 @@
 import torch
 from torch import Tensor
 
-from maskgrid.sampling.samplers.steps import ancestral_levels, move
-from maskgrid.sampling.samplers.walk import Run, Steps
+from maskgrid.sampling.samplers.ancestral_step import ancestral_levels
+from maskgrid.sampling.samplers.euler_step import move
+from maskgrid.sampling.samplers.walk import Steps, Walk
 
 __all__ = ["res_multistep", "res_multistep_ancestral"]
 
 
-def res_multistep_ancestral(x: Tensor, run: Run, *, eta: float = 1.0) -> Steps:
+def res_multistep_ancestral(x: Tensor, walk: Walk, *, eta: float = 1.0) -> Steps:
     """RES, second order, to below the next sigma, then noise back up to it.
 
     A two-stage exponential Runge-Kutta step (arXiv 2308.02157) whose other stage is the last
@@ -19,31 +20,31 @@ def res_multistep_ancestral(x: Tensor, run: Run, *, eta: float = 1.0) -> Steps:
 
     Flow models take the same form as the others, noise included, as ComfyUI does.
     """
-    last = run.recall("denoised")
-    for i, sigma, following in run.steps():
-        denoised = yield x, sigma
+    for step, sigma, following in walk.steps():
+        denoised = yield x, sigma, step
+        past = walk.recall("denoised")
         down, up = ancestral_levels(sigma, following, eta)
-        if down == 0 or last is None:
+        if down == 0 or not past:
             x = move(x, denoised, sigma, down)
         else:
             h = (sigma / down).log()
-            c2 = _last_offset(run, i, eta) / h
+            c2 = _last_offset(walk, step, eta) / h
             phi_1 = torch.expm1(-h) / -h
             phi_2 = (phi_1 - 1) / -h
-            x = move(x, denoised, sigma, down) + (last - denoised) * (h * phi_2 / c2)
+            x = move(x, denoised, sigma, down) + (past[0] - denoised) * (h * phi_2 / c2)
         if following > 0 and eta > 0:
-            x = x + run.noise(sigma, following) * up
-        last = run.memory["denoised"] = denoised
+            x = x + walk.noise(sigma, following) * up
+        walk.remember("denoised", denoised)
     return x
 
 
-def res_multistep(x: Tensor, run: Run) -> Steps:
+def res_multistep(x: Tensor, walk: Walk) -> Steps:
     """RES, second order, without noise, see `res_multistep_ancestral`."""
-    return res_multistep_ancestral(x, run, eta=0.0)
+    return res_multistep_ancestral(x, walk, eta=0.0)
 
 
-def _last_offset(run: Run, i: int, eta: float) -> Tensor:
+def _last_offset(walk: Walk, step: int, eta: float) -> Tensor:
     """How far in lambda the last step's denoised lies from where that step went down to; below 0."""
-    before = run.sigmas[i - 1]
-    down, _ = ancestral_levels(before, run.sigmas[i], eta)
+    before = walk.sigmas[step - 1]
+    down, _ = ancestral_levels(before, walk.sigmas[step], eta)
     return (down / before).log()

@@ -100,7 +100,7 @@ def test_seeds_are_a_list_or_a_table_of_the_cells(maker, sheet, stencil):
     alone = run(maker, sheet, stencil, seed=4)
     assert np.abs(alone.patches[2].astype(int) - forks.patches[2]).max() <= 1
     assert not np.array_equal(alone.patches[0], forks.patches[0])
-    with pytest.raises(InvalidValueError, match="fork_seeds has 2 items; allowed: one text, or 6 items"):
+    with pytest.raises(InvalidValueError, match="fork_seeds has 2 items; allowed: one for all, or 6 items"):
         run(maker, sheet, stencil, fork_seeds=[1, 2])
 
 

@@ -8,25 +8,15 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from maskgrid.errors import InvalidTypeError, InvalidValueError
-from maskgrid.sampling import ForkMasks
-from maskgrid.sampling.forking.blend import BLENDS, Blend
+from maskgrid.sampling import Controls, ForkMasks, prepare_forks
+from maskgrid.sampling.forking.blend_rules import BLENDS
 from maskgrid.sampling.forking.fork_masks import as_fork_masks
-from maskgrid.sampling.forking.patches import Patches, arrange
+from maskgrid.sampling.forking.patches import Patches, arrange_cells
+from maskgrid.sampling.forking.region import Region
+from maskgrid.sampling.noise_levels.sigma_range import SigmaRange
+from maskgrid.sampling.original_node import change_masks
 
 SIGMA = torch.tensor(1.7)
-
-
-def blend_of(masks: ForkMasks, image: Tensor, noise: Tensor, rule: str = "lerp", steps: int = 10) -> Blend:
-    return Blend(
-        image[None],
-        noise[None],
-        masks.values,
-        patches=masks.patches,
-        table=SD,
-        rule=BLENDS[rule],
-        steps=steps,
-        dtype=torch.float32,
-    )
 
 
 def dense(masks: ForkMasks, axes: int) -> Tensor:
@@ -35,50 +25,50 @@ def dense(masks: ForkMasks, axes: int) -> Tensor:
     return mask.reshape(len(mask), *(1,) * (axes - 2), *mask.shape[-2:])
 
 
+def region_of(masks: ForkMasks, latents: Tensor) -> Region:
+    """The region of all forks of a sheet."""
+    return prepare_forks(latents, masks, Controls(), table=SD).run.fork_region(range(len(masks)))
+
+
 @given(masks=grids(), frames=st.sampled_from([None, 2]), batch=st.integers(1, 2))
 def test_it_is_the_formula_on_whole_sheets(masks: ForkMasks, frames: int | None, batch: int) -> None:
     shape = (batch, 3, *([frames] if frames else []), *masks.size)
     image, noise = sheet(*shape), sheet(*shape, seed=1)
-    x, answer = sheet(len(masks), *shape, seed=2), sheet(len(masks), *shape, seed=3)
-    m, blend = dense(masks, image.ndim), blend_of(masks, image, noise)
+    x = sheet(len(masks), *shape, seed=2)
+    m, region = dense(masks, image.ndim), region_of(masks, image)
+    around = SD.noised(image, noise, SIGMA)[None]
 
-    shown = blend.before(masks.patches.cut(x), SIGMA, 0)
-    torch.testing.assert_close(shown, x * m + (image + noise * SIGMA) * (1 - m))
-    kept = blend.after(answer, 0)
-    torch.testing.assert_close(kept, masks.patches.cut(answer * m + image * (1 - m)))
-    torch.testing.assert_close(blend.preview(kept), answer * m + image * (1 - m))
+    shown = region.lerp(around, region.cut(x), region.mask, dtype=torch.float32)
+    torch.testing.assert_close(shown, x * m + around * (1 - m))
+    kept = torch.lerp(region.cut(image[None]), region.cut(x), region.mask)
+    torch.testing.assert_close(region.paste(kept, image[None]), x * m + image * (1 - m))
 
 
 def test_at_0_and_1_it_is_bitwise_one_or_the_other() -> None:
     masks = cell_masks(2, 2, (8, 8), kind="hard")
-    image, noise, x = sheet(1, 4, 8, 8), sheet(1, 4, 8, 8, seed=1), sheet(4, 1, 4, 8, 8, seed=2)
-    shown = blend_of(masks, image, noise).before(masks.patches.cut(x), SIGMA, 0)
-    expected = torch.where(dense(masks, 4) == 1, x, SD.noised(image, noise, SIGMA))
-    assert torch.equal(shown, expected)
+    around, x = sheet(1, 1, 4, 8, 8), sheet(4, 1, 4, 8, 8, seed=2)
+    region = region_of(masks, around[0])
+    shown = region.lerp(around, region.cut(x), region.mask, dtype=torch.float32)
+    assert torch.equal(shown, torch.where(dense(masks, 4) == 1, x, around))
 
 
-def test_one_sheet_becomes_the_batch_of_forks() -> None:
-    masks = cell_masks(2, 2, (8, 8))
-    image, noise, x = sheet(1, 4, 8, 8), sheet(1, 4, 8, 8, seed=1), sheet(1, 1, 4, 8, 8, seed=2)
-    blend = blend_of(masks, image, noise)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_one_sheet_becomes_the_batch_of_forks(dtype: torch.dtype) -> None:
+    around, x = sheet(1, 1, 4, 8, 8), sheet(1, 1, 4, 8, 8, seed=2)
+    region = region_of(cell_masks(2, 2, (8, 8)), around[0])
+    shared, repeated = region.cut(x), region.cut(x.repeat(4, 1, 1, 1, 1))
     assert torch.equal(
-        blend.before(masks.patches.cut(x), SIGMA, 0),
-        blend.before(masks.patches.cut(x.repeat(4, 1, 1, 1, 1)), SIGMA, 0),
+        region.lerp(around, shared, region.mask, dtype=dtype),
+        region.lerp(around, repeated, region.mask, dtype=dtype),
     )
 
 
-def test_memory_is_written_over_only_where_it_is_given() -> None:
-    masks = cell_masks(2, 2, (8, 8))
-    image, noise = sheet(1, 4, 8, 8), sheet(1, 4, 8, 8, seed=1)
-    x = masks.patches.cut(sheet(4, 1, 4, 8, 8, seed=2))
-    blend = blend_of(masks, image, noise)
-    first = blend.before(x, SIGMA, 0)
-    copy = first.clone()
-    other = blend.before(x * 2, SIGMA, 0)
-    assert torch.equal(first, copy)
-    assert not torch.equal(other, copy)
-    assert blend.before(x, SIGMA, 0, out=other) is other
-    assert torch.equal(other, copy)
+def test_what_is_shown_is_nobody_elses_memory() -> None:
+    around, x = sheet(1, 1, 4, 8, 8), sheet(4, 1, 4, 8, 8, seed=2)
+    region = region_of(cell_masks(2, 2, (8, 8)), around[0])
+    before = around.clone()
+    region.lerp(around, region.cut(x), region.mask, dtype=torch.float32).zero_()
+    assert torch.equal(around, before)
 
 
 @given(value=st.integers(0, 20), steps=st.integers(1, 20))
@@ -154,7 +144,7 @@ def test_each_cell_comes_from_its_own_sheet() -> None:
     masks = cell_masks(2, 3, (7, 8))
     sheets = torch.arange(6.0).reshape(6, 1, 1, 1).expand(6, 1, 7, 8)
     onto = torch.full((1, 1, 7, 8), -1.0)
-    arrange(sheets, masks.writes, onto)
+    arrange_cells(sheets, masks.writes, onto)
     for i, (top, left, bottom, right) in enumerate(masks.writes.tolist()):
         assert (onto[0, :, top:bottom, left:right] == i).all()
     assert (onto >= 0).all()
@@ -162,11 +152,12 @@ def test_each_cell_comes_from_its_own_sheet() -> None:
 
 def test_the_originals_cells_are_rounded_down() -> None:
     masks = cell_masks(1, 4, (5, 10))
-    original = masks.as_original()
+    walked = SigmaRange(torch.tensor([1.0, 0.0]), 1, 0, 1)
+    original = change_masks(masks, walked, "euler")
     assert original.writes.tolist() == [[0, 2 * i, 5, 2 * i + 2] for i in range(4)]
     assert torch.equal(original.batch(), masks.batch())
     even = cell_masks(2, 2, (8, 8))
-    assert even.as_original() is even
+    assert change_masks(even, walked, "euler") is even
 
 
 @pytest.mark.parametrize(

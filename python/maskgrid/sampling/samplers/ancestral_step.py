@@ -1,28 +1,16 @@
-"""The two moves that most solvers are made of."""
+"""The ancestral step: below the next sigma without noise, then back up to it with fresh noise."""
 
 import torch
 from torch import Tensor
 
-from maskgrid.sampling.samplers.walk import Run
+from maskgrid.sampling.samplers.walk import Walk
 
-__all__ = ["ancestral_levels", "ancestral_split", "derivative", "move"]
-
-
-def derivative(x: Tensor, sigma: Tensor, denoised: Tensor) -> Tensor:
-    """dx/dsigma = (x - denoised) / sigma, the probability flow (Karras et al., arXiv 2206.00364)."""
-    return (x - denoised) / sigma
+__all__ = ["ancestral_levels", "ancestral_split"]
 
 
-def move(x: Tensor, denoised: Tensor, sigma: Tensor, to: Tensor) -> Tensor:
-    """Bring x from sigma to another sigma along a straight line through denoised.
-
-    It solves dx/dsigma = (x - denoised) / sigma exactly where denoised stays the same:
-    x(to) = (to / sigma) * x + (1 - to / sigma) * denoised; at 0 that is denoised, bit for bit.
-    """
-    return torch.lerp(denoised, x, float(to / sigma))
-
-
-def ancestral_split(run: Run, sigma: Tensor, following: Tensor, eta: float) -> tuple[Tensor, Tensor, Tensor]:
+def ancestral_split(
+    walk: Walk, sigma: Tensor, following: Tensor, eta: float
+) -> tuple[Tensor, Tensor, Tensor]:
     """How an ancestral step to `following` goes: below it without noise, then back up with fresh noise.
 
     For epsilon and v models x goes to `down`, and noise of size `up` is added: down^2 + up^2 = following^2
@@ -30,7 +18,7 @@ def ancestral_split(run: Run, sigma: Tensor, following: Tensor, eta: float) -> t
     scaled by `keep` before the noise makes it whole: keep^2 * down^2 + up^2 = following^2.
 
     Args:
-        run: For its table.
+        walk: For its table.
         sigma: 0-d, where the step begins.
         following: 0-d, where it ends.
         eta: 0 is no noise, 1 all of it.
@@ -38,7 +26,7 @@ def ancestral_split(run: Run, sigma: Tensor, following: Tensor, eta: float) -> t
     Returns:
         down, up, keep; 0-d each.
     """
-    if run.table.is_flow:
+    if walk.table.is_flow:
         down = following * (1 + (following / sigma - 1) * eta)
         keep = (1 - following) / (1 - down)
         return down, (following**2 - (down * keep) ** 2).clamp(min=0) ** 0.5, keep
@@ -46,7 +34,7 @@ def ancestral_split(run: Run, sigma: Tensor, following: Tensor, eta: float) -> t
 
 
 def ancestral_levels(sigma: Tensor, following: Tensor, eta: float) -> tuple[Tensor, Tensor]:
-    """(down, up) of an ancestral step where x is the image plus noise: down^2 + up^2 = following^2.
+    """Levels (down, up) of an ancestral step where x is the image plus noise: down^2 + up^2 = following^2.
 
     Song et al., arXiv 2010.02502, eq. 16.
     """

@@ -1,0 +1,149 @@
+"""Through the VAE and back: the sheet encoded into latents, finished forks decoded into their cells."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from maskgrid.errors import (
+    AutoencoderError,
+    RunInterrupted,
+    attach_finished,
+    in_one_line,
+    is_out_of_memory,
+)
+from maskgrid.pictures.images import continued
+from maskgrid.sampling import ForkLatents
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from maskgrid.geometry import Size
+    from maskgrid.hosts.diffusers import DiffusersHost
+    from maskgrid.result.forks import Forks
+    from maskgrid.run_inputs import RunInputs
+
+__all__ = ["decode_forks", "eight_bit_picture", "encode_sheet", "finish_as_pictures"]
+
+
+def encode_sheet(host: DiffusersHost, pixels: NDArray[np.uint8], canvas: Size) -> Tensor:
+    """Latents of a sheet, continued by its border pixels to the network's canvas.
+
+    Raises:
+        AutoencoderError: It did not fit into memory.
+    """
+    tensor = torch.from_numpy(continued(pixels, canvas)).permute(2, 0, 1)[None].float()
+    try:
+        return host.encode(tensor / 127.5 - 1)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise _short_of_memory("the sheet could not be encoded", error) from error
+
+
+def decode_forks(
+    host: DiffusersHost,
+    latents: ForkLatents,
+    inputs: RunInputs,
+    *,
+    hand_over: Callable[[ForkLatents, NDArray[np.uint8]], Forks],
+) -> Forks:
+    """Decode fork by fork and keep each one's cell.
+
+    Args:
+        host: The pipeline's, whose VAE decodes.
+        latents: What was sampled.
+        inputs: Whose sheet, and who is told of each picture.
+        hand_over: Makes the result of latents and their (n, h, w, C) uint8 cells.
+
+    Returns:
+        The forks.
+
+    Raises:
+        AutoencoderError: A picture did not fit into memory. This, the next one and whatever else is raised
+            carry what was decoded as `result` and all of the latents as `latents`.
+        RunInterrupted: Ctrl-C.
+    """
+    done, shape = 0, (*inputs.grid.cell, inputs.pixels.shape[2])
+    patches: NDArray[np.uint8] = np.empty((0, *shape), np.uint8)
+    try:
+        patches = np.empty((len(latents), *shape), np.uint8)
+        for patch, latent, cell in zip(patches, latents, latents.cells, strict=True):
+            rows, columns = inputs.grid.cell_rect(cell).slices
+            patch[...] = inputs.pixels[rows, columns]
+            patch[..., :3] = eight_bit_picture(host.decode(latent)[0, :, rows, columns])
+            done += 1
+            if inputs.options.decode_callback:
+                inputs.options.decode_callback(done, len(latents))
+    except BaseException as error:
+        raised = _in_our_words(error, done, len(latents))
+        attach_finished(raised, hand_over(latents[:done], patches[:done]) if done else None, latents)
+        if raised is error:
+            raise
+        raise raised from error
+    finally:
+        host.release()
+    return hand_over(latents, patches)
+
+
+@contextmanager
+def finish_as_pictures(decode: Callable[[ForkLatents], Forks]) -> Iterator[None]:
+    """Have what is raised in a run carry the forks that it finished as pictures, and their latents.
+
+    Args:
+        decode: Makes pictures of latents, as `decode_forks` does.
+    """
+    try:
+        yield
+    except BaseException as error:
+        finished = getattr(error, "result", None)
+        if isinstance(finished, ForkLatents):
+            attach_finished(error, _decode_after(decode, finished, error), finished)
+        elif not hasattr(error, "result"):
+            attach_finished(error, None)
+        raise
+
+
+def eight_bit_picture(decoded: Tensor) -> NDArray[np.uint8]:
+    """(3, H, W) in [-1, 1] as (H, W, 3) uint8."""
+    pixels: NDArray[np.uint8] = (
+        ((decoded + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+    )
+    return np.ascontiguousarray(pixels)
+
+
+def _decode_after(
+    decode: Callable[[ForkLatents], Forks], finished: ForkLatents, error: BaseException
+) -> Forks | None:
+    """Pictures of what was finished before an error; those there are if a second one comes."""
+    try:
+        return decode(finished)
+    except BaseException as second:
+        error.add_note(f"and while its finished forks were decoded: {type(second).__name__}: {second}")
+        decoded: Forks | None = getattr(second, "result", None)
+        return decoded
+
+
+def _in_our_words(error: BaseException, done: int, count: int) -> BaseException:
+    """An error of decoding as people can act on it, or as it is."""
+    if isinstance(error, KeyboardInterrupt):
+        return RunInterrupted(
+            f"interrupted after {done} of {count} forks were decoded; they are in `result`, all in `latents`"
+        )
+    if is_out_of_memory(error):
+        return _short_of_memory(f"fork {done + 1} of {count} could not be decoded", error)
+    return error
+
+
+def _short_of_memory(what: str, error: BaseException) -> AutoencoderError:
+    reason = in_one_line(str(error).split(". ")[0])
+    return AutoencoderError(
+        f"out of memory: {what}; allowed: pipe.vae.enable_tiling(), half precision, or a smaller sheet "
+        f"({reason})"
+    )

@@ -1,0 +1,236 @@
+"""The arguments of a run, `MaskGrid`'s and the command line's: their names, types and defaults, split once.
+
+`RunArguments` is the list for type checkers, `RunOptions` the same list with defaults; `Controls` are those
+that the sampling takes. Another word goes to the pipeline, or is refused with ours beside it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, Required, get_type_hints
+
+from maskgrid.errors import InvalidTypeError
+from maskgrid.sampling import CONTROL_NAMES, ControlOptions, Controls
+from maskgrid.sampling.forking.progress import Callback  # noqa: TC001 - the signature's types are read
+
+__all__ = [
+    "ARGUMENT_NAMES",
+    "TEXTS",
+    "CoverageName",
+    "DecodeCallback",
+    "RunArguments",
+    "RunOptions",
+    "call_signature",
+    "nearest_argument",
+    "pipeline_words_apart",
+    "split_options",
+]
+
+CoverageName = Literal["center", "nearest", "area", "max", "min"]
+DecodeCallback = Callable[[int, int], object]
+"""Told how many pictures are decoded, and of how many."""
+Pixels = int | tuple[int, int]
+Texts = str | Sequence[str] | Sequence[Sequence[str]]
+"""One for all cells, one for each, or a table of rows."""
+TEXTS = ("prompt", "negative_prompt", "prompt_2", "negative_prompt_2", "prompt_3", "negative_prompt_3")
+
+
+class RunArguments(ControlOptions, total=False):
+    """What `MaskGrid.__call__` takes, see there; for type checkers."""
+
+    image: Required[Any]
+    mask: Required[Any]
+    rows: int
+    columns: int
+    gap: Pixels
+    margin: Pixels
+    prompt: Texts | None
+    negative_prompt: Texts | None
+    prompt_2: Texts | None
+    negative_prompt_2: Texts | None
+    prompt_3: Texts | None
+    negative_prompt_3: Texts | None
+    cfg: float | None
+    control_image: Any
+    reference_image: Any
+    coverage: CoverageName
+    feather: float | None
+    micro_batch: int | None
+    callback: Callback | None
+    decode_callback: DecodeCallback | None
+    pipe_kwargs: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RunOptions:
+    """What was asked of a run besides its sheet and stencil; the fields are arguments of `MaskGrid.__call__`.
+
+    Attributes:
+        controls: What the sampling takes.
+        chosen: The names of the controls that were given.
+        matched: The names in `pipe_kwargs` that were given as arguments of the run's own.
+    """
+
+    rows: int = 1
+    columns: int = 1
+    gap: Pixels = 0
+    margin: Pixels = 0
+    prompt: Any = None
+    negative_prompt: Any = None
+    prompt_2: Any = None
+    negative_prompt_2: Any = None
+    prompt_3: Any = None
+    negative_prompt_3: Any = None
+    cfg: float | None = None
+    control_image: Any = None
+    reference_image: Any = None
+    coverage: CoverageName = "center"
+    feather: float | None = None
+    micro_batch: int | None = None
+    callback: Callback | None = None
+    decode_callback: DecodeCallback | None = None
+    pipe_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    controls: Controls = field(default_factory=Controls)
+    chosen: frozenset[str] = frozenset()
+    matched: frozenset[str] = frozenset()
+
+    @property
+    def steps(self) -> int:
+        """Steps of the schedule; one of sigmas has its own number."""
+        schedule = self.controls.schedule
+        return self.controls.steps if isinstance(schedule, str) else len(schedule) - 1
+
+    def told(self) -> dict[str, Any]:
+        """What a record of the run should have besides its controls' defaults, callbacks left out."""
+        always = ("rows", "columns", "gap", "margin", "prompt", "negative_prompt", "cfg", "coverage")
+        values = {name: getattr(self, name) for name in (*always, "feather", "micro_batch")}
+        others = (*TEXTS, "control_image", "reference_image")
+        values |= {name: getattr(self, name) for name in others if getattr(self, name) is not None}
+        return {**values, **{name: getattr(self.controls, name) for name in self.chosen}, **self.pipe_kwargs}
+
+
+_OURS = ("controls", "chosen", "matched")
+_OWN_NAMES = tuple(each.name for each in fields(RunOptions) if each.name not in _OURS)
+ARGUMENT_NAMES = ("image", "mask", *_OWN_NAMES, *CONTROL_NAMES)
+"""Every argument of a run, in order."""
+
+_FOREIGN = {
+    "scheduler": "schedule",
+    "scheduler_name": "schedule",
+    "sigmas": "schedule",
+    "timesteps": "schedule",
+    "sampler_name": "sampler",
+    "eta": "sampler",
+    "strength": "denoise",
+    "denoising_strength": "denoise",
+    "num_inference_steps": "steps",
+    "num_steps": "steps",
+    "guidance_scale": "cfg",
+    "cfg_scale": "cfg",
+    "scale": "cfg",
+    "mask_image": "mask",
+    "stencil": "mask",
+    "init_image": "image",
+    "sheet": "image",
+    "generator": "seed",
+    "noise_seed": "seed",
+    "fork_seed": "fork_seeds",
+    "seeds": "fork_seeds",
+    "cols": "columns",
+    "latents": "noise",
+    "batch_size": "micro_batch",
+    "num_images_per_prompt": "micro_batch",
+    "denoising_end": "end_at_step",
+    "denoising_start": "start_at_step",
+    "control_images": "control_image",
+    "reference_images": "reference_image",
+}
+"""What other tools call an argument of ours."""
+_OF_THE_RUN = {
+    **dict.fromkeys(("width", "height"), "the sheet's size counts, and the model's stride"),
+    "output_type": "forks are PIL images, forks.array(i) is numpy",
+    "return_dict": "a run returns Forks",
+    **dict.fromkeys(("scaling_factor", "shift_factor"), "the pipeline's VAE has its own"),
+}
+
+
+def split_options(arguments: Mapping[str, Any]) -> RunOptions:
+    """Arguments of a run, parted by whom they are for: the run, the sampling, the pipeline.
+
+    Args:
+        arguments: By name, as `MaskGrid.__call__` has them; image and mask are left alone.
+
+    Returns:
+        The options.
+
+    Raises:
+        InvalidTypeError: Another tool's word for one of ours, or a pipe_kwargs that is no table of names.
+        InvalidValueError: A control that is not allowed.
+    """
+    given = dict(arguments)
+    pipe_kwargs = given.pop("pipe_kwargs", None)
+    pipe_kwargs = {} if pipe_kwargs is None else pipe_kwargs
+    if not isinstance(pipe_kwargs, Mapping) or not all(isinstance(name, str) for name in pipe_kwargs):
+        raise InvalidTypeError(f"pipe_kwargs is {pipe_kwargs!r}; allowed: a dict of the pipeline's arguments")
+    matched = {name: value for name, value in given.items() if name not in ARGUMENT_NAMES}
+    for name in matched:
+        _refuse_foreign(name, arguments)
+    for name in pipe_kwargs:
+        if name in ARGUMENT_NAMES or name in matched:
+            raise InvalidTypeError(f"{name} is among pipe_kwargs; allowed: {name} as an argument of its own")
+    controls = {name: value for name, value in given.items() if name in CONTROL_NAMES}
+    own = {name: value for name, value in given.items() if name in _OWN_NAMES}
+    return RunOptions(
+        **own,
+        controls=Controls(**controls),
+        pipe_kwargs={**matched, **pipe_kwargs},
+        chosen=frozenset(controls),
+        matched=frozenset(matched),
+    )
+
+
+def pipeline_words_apart(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The same arguments, the pipeline's own under pipe_kwargs: records hold them all side by side."""
+    apart = {name: value for name, value in arguments.items() if name in ARGUMENT_NAMES}
+    words = {name: value for name, value in arguments.items() if name not in ARGUMENT_NAMES}
+    return {**apart, "pipe_kwargs": {**words, **(apart.get("pipe_kwargs") or {})}}
+
+
+def nearest_argument(word: str) -> str | None:
+    """The argument of ours that a word is most like, if it is much like one."""
+    return next(iter(difflib.get_close_matches(word, ARGUMENT_NAMES, n=1, cutoff=0.75)), None)
+
+
+def call_signature(owner: type) -> inspect.Signature:
+    """The signature of a run as a method of a class: every argument with its type and default."""
+    hints = get_type_hints(RunArguments)
+    defaults = {each.name: each.default for options in (RunOptions, Controls) for each in fields(options)}
+    defaults |= dict.fromkeys(("image", "mask"), inspect.Parameter.empty) | {"pipe_kwargs": None}
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    parameters = [inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)] + [
+        inspect.Parameter(name, keyword, default=defaults[name], annotation=hints[name])
+        for name in ARGUMENT_NAMES
+    ]
+    return inspect.Signature(parameters, return_annotation=owner)
+
+
+def _refuse_foreign(name: str, arguments: Mapping[str, Any]) -> None:
+    """Refuse a word that means one of ours, or nothing, in other tools.
+
+    Raises:
+        InvalidTypeError: It does.
+    """
+    if name in _OF_THE_RUN:
+        raise InvalidTypeError(f"{name} is no argument of a run: {_OF_THE_RUN[name]}")
+    if name not in _FOREIGN:
+        return
+    ours = _FOREIGN[name]
+    if ours in arguments:
+        raise InvalidTypeError(f"{ours} and {name} are both given and mean the same; allowed: {ours}")
+    raise InvalidTypeError(
+        f"{name} is no argument of a run; did you mean {ours}? "
+        f"(to the pipeline as it is: pipe_kwargs={{{name!r}: ...}})"
+    )

@@ -1,0 +1,170 @@
+"""Reading what a run takes, and refusing what no model could do before one is loaded.
+
+`MaskGrid`, the command line and whoever queues runs have one validation, `read_inputs`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from maskgrid.errors import InvalidTypeError, InvalidValueError, MaskGridError
+from maskgrid.geometry import ForkPlan, Grid
+from maskgrid.pictures.images import read_image, read_stencil
+from maskgrid.pictures.stencils import fit_stencil
+from maskgrid.run_arguments import TEXTS, DecodeCallback, RunOptions, split_options
+from maskgrid.sampling.argument_checks import check_count, check_number
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from maskgrid.sampling.forking.progress import Callback
+
+__all__ = ["RunInputs", "read_inputs"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RunInputs:
+    """A run's sheet, stencil, texts and options, read and found fit for some model.
+
+    Attributes:
+        options: What was asked for.
+        pixels: (H, W, 3 or 4) uint8, the sheet.
+        grid: Where the cells lie in it, in pixels: stride 1.
+        stencil: (h, w), (N, h, w) or (N, h, w, C), white may change.
+        texts: By name, one for all cells or a list with one for each.
+        seeds: "same", "increment", or a list with one for each cell.
+        pictures: By name, what a ControlNet or the network itself goes by: (h, w, 3 or 4) uint8 each.
+    """
+
+    options: RunOptions
+    pixels: NDArray[np.uint8]
+    grid: Grid
+    stencil: NDArray[Any]
+    texts: Mapping[str, str | list[str]]
+    seeds: str | list[int]
+    pictures: Mapping[str, NDArray[np.uint8] | list[NDArray[np.uint8]]]
+
+    def reporting_to(self, callback: Callback | None, decode_callback: DecodeCallback | None) -> RunInputs:
+        """The same run with other callbacks."""
+        options = replace(self.options, callback=callback, decode_callback=decode_callback)
+        return replace(self, options=options)
+
+
+def read_inputs(arguments: Mapping[str, Any]) -> RunInputs:
+    """Read the pictures of a run and check all that can be checked without a model.
+
+    Args:
+        arguments: By name, as `MaskGrid.__call__` has them.
+
+    Returns:
+        What was read.
+
+    Raises:
+        InvalidTypeError: An object, dtype or argument that is not allowed.
+        InvalidValueError: A number, shape or name that is not allowed.
+        MaskGridError: A file that can't be read, or an empty stencil.
+    """
+    options = split_options(arguments)
+    _check_numbers(options)
+    for name in ("image", "mask"):
+        if arguments.get(name) is None:
+            raise InvalidTypeError(f"{name} is missing; allowed: a path, a picture, an array or a tensor")
+    pixels = read_image(arguments["image"])
+    shape = {"gap": options.gap, "margin": options.margin}
+    grid = Grid(options.rows, options.columns, canvas=pixels.shape[:2], **shape, stride=1)
+    stencil = fit_stencil(read_stencil(arguments["mask"]), grid)
+    _check_stencil(stencil, grid, options)
+    texts = {name: _per_cell(getattr(options, name), name, grid, str) for name in TEXTS}
+    return RunInputs(
+        options=options,
+        pixels=pixels,
+        grid=grid,
+        stencil=stencil,
+        texts={name: text for name, text in texts.items() if text is not None},
+        seeds=_per_cell(options.controls.fork_seeds, "fork_seeds", grid, int),
+        pictures=_read_pictures(options, grid),
+    )
+
+
+def _check_numbers(options: RunOptions) -> None:
+    """Refuse numbers and callbacks that no sheet, stencil and model go with."""
+    for name in ("rows", "columns"):
+        check_count(name, getattr(options, name), 1)
+    if options.micro_batch is not None:
+        check_count("micro_batch", options.micro_batch, 1)
+    for name in ("cfg", "feather"):
+        value = getattr(options, name)
+        if value is not None and check_number(name, value) < 0 and name == "feather":
+            raise InvalidValueError(f"feather is {value}; allowed: 0 or more pixels")
+    if options.controls.fork_at is not None:
+        check_count("fork_at", options.controls.fork_at, 0, options.steps)
+    for name in ("callback", "decode_callback"):
+        value = getattr(options, name)
+        if value is not None and not callable(value):
+            raise InvalidTypeError(f"{name} is {type(value).__name__}; allowed: a function")
+    if options.prompt is None and not any("prompt_embeds" in name for name in options.pipe_kwargs):
+        raise InvalidValueError(
+            "prompt is missing; allowed: a text for all cells, or one for each ('' for none)"
+        )
+
+
+def _check_stencil(stencil: NDArray[Any], grid: Grid, options: RunOptions) -> None:
+    """Refuse values that are no stencil's, an unknown coverage, and a stencil that lets nothing change."""
+    # At stride 1 a plan loses nothing, so that this holds for every model.
+    if not len(ForkPlan(grid, stencil, coverage=options.coverage)):
+        raise MaskGridError("the stencil is empty, so there is nothing to sample; white may change")
+
+
+def _per_cell(value: Any, name: str, grid: Grid, kind: type[str] | type[int]) -> Any:
+    """What is meant for all cells, or a list with one item for each."""
+    if value is None or isinstance(value, str):
+        return value
+    value = value.tolist() if hasattr(value, "tolist") else value
+    noun = "text" if kind is str else "number"
+    if not isinstance(value, Sequence):
+        raise InvalidTypeError(
+            f"{name} is {type(value).__name__}; allowed: a {noun if kind is str else 'rule'}, a list with an "
+            "item for each cell, or a table of rows"
+        )
+    table = list(value)
+    if table and isinstance(table[0], Sequence) and not isinstance(table[0], str):
+        if len(table) != grid.rows or any(len(row) != grid.columns for row in table):
+            shape = f"{len(table)} rows of {[len(row) for row in table]}"
+            raise InvalidValueError(
+                f"{name} is a table of {shape}; allowed: {grid.rows} rows of {grid.columns}"
+            )
+        table = [item for row in table for item in row]
+    if len(table) != len(grid):
+        raise InvalidValueError(
+            f"{name} has {len(table)} items; allowed: one for all, or {len(grid)} items, one for each cell"
+        )
+    for number, item in enumerate(table):
+        if kind is str and not isinstance(item, str):
+            raise InvalidTypeError(f"{name} has {item!r} for cell {number}; allowed: a text, '' for none")
+        if kind is int:
+            check_count(f"{name} of cell {number}", item, 0)
+    return table
+
+
+def _read_pictures(options: RunOptions, grid: Grid) -> dict[str, Any]:
+    """The pictures that a run goes by; those of a ControlNet are as large as the sheet."""
+    pictures = {}
+    for name in ("control_image", "reference_image"):
+        given = getattr(options, name)
+        if given is None:
+            continue
+        several = isinstance(given, (list, tuple))
+        read = [read_image(each, name=name) for each in (given if several else [given])]
+        for image in read if name == "control_image" else ():
+            if image.shape[:2] != tuple(grid.canvas):
+                raise InvalidValueError(
+                    f"control_image is {image.shape[0]} x {image.shape[1]} px (height x width); "
+                    f"allowed: the sheet's size, {grid.canvas.height} x {grid.canvas.width}"
+                )
+        pictures[name] = read if several else read[0]
+    return pictures

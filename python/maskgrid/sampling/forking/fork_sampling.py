@@ -1,0 +1,204 @@
+"""A sampling of forks: N copies of a sheet, in each of which one cell is new.
+
+Sample then Fork samples the sheet once, all cells together, and gives fork n its cell of the result. Fork
+then Sample samples N times, each fork alone. `fork_at` = k lies between: together for k steps, then apart. So
+a sampling is a chain of stretches: at most one of the sheet together, then one for each micro-batch of forks.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from maskgrid.errors import (
+    DenoiserError,
+    InvalidTypeError,
+    InvalidValueError,
+    RunInterrupted,
+    attach_finished,
+    is_out_of_memory,
+)
+from maskgrid.sampling.argument_checks import check_count
+from maskgrid.sampling.forking.denoise import Stretch, denoise
+from maskgrid.sampling.forking.finish import finish_forks, leave_forks
+from maskgrid.sampling.forking.fork_run import ForkRun
+from maskgrid.sampling.forking.progress import Callback
+from maskgrid.sampling.forking.region import Region
+from maskgrid.sampling.forking.request import Answer, Denoiser, Request, Responder
+from maskgrid.sampling.forking.state import State
+from maskgrid.sampling.result.fork_latents import ForkLatents
+
+__all__ = ["ForkSampling", "answer_with"]
+
+Finish = Callable[[ForkRun, State, Sequence[int]], ForkLatents]
+
+
+class ForkSampling:
+    """A run of forks that is under way.
+
+        forks = sampling.complete(answer_with(denoiser))
+
+    `result` may be asked for at any time; it has the forks that are finished.
+
+    Args:
+        run: The run's constants.
+        stop: The step of `run.sigmas` to stop before.
+        forks: Which forks; default all.
+        state: Where to go on from, of these forks or of the sheet; default the beginning.
+        micro_batch: The most forks in one batch, 1 or more; default all.
+        callback: Told after each call of the network.
+        finish: Makes forks of where a stretch ended.
+
+    Raises:
+        InvalidTypeError: A micro_batch that is no integer.
+        InvalidValueError: One below 1.
+    """
+
+    def __init__(
+        self,
+        run: ForkRun,
+        stop: int,
+        *,
+        forks: Sequence[int] | None = None,
+        state: State | None = None,
+        micro_batch: int | None = None,
+        callback: Callback | None = None,
+        finish: Finish = finish_forks,
+    ) -> None:
+        self.run = run
+        self.stop = stop
+        self.forks = run.forks if forks is None else tuple(forks)
+        self._state = state
+        size = max(len(self.forks), 1) if micro_batch is None else check_count("micro_batch", micro_batch, 1)
+        # Where the items of a batch would have a say in each other's steps, each fork goes alone.
+        self._micro_batch = 1 if run.solver.coupled else size
+        self._callback = callback
+        self._finish = finish
+        self._finished: list[ForkLatents] = []
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to sample: no forks, or no steps."""
+        return not self.forks or (self._state is None and self.stop == 0)
+
+    @property
+    def result(self) -> ForkLatents | None:
+        """The forks that are finished; None when there are none."""
+        if self.is_empty:
+            return leave_forks(self.run.latents, self.run.masks, self.forks)
+        return ForkLatents.join(self._finished) if self._finished else None
+
+    def complete(self, drive: Callable[[Stretch], State]) -> ForkLatents:
+        """Have all stretches driven, one after the other.
+
+        Args:
+            drive: Answers the requests of a stretch (`denoise`) to their end, and returns that.
+
+        Returns:
+            The forks.
+
+        Raises:
+            RunInterrupted: Ctrl-C, a KeyboardInterrupt. This and every other exception carries the forks that
+                were finished as `result`.
+        """
+        try:
+            if not self.is_empty:
+                self._walk(drive)
+        except KeyboardInterrupt as stop:
+            interrupted = RunInterrupted("interrupted while sampling; the finished forks are in `result`")
+            attach_finished(interrupted, self.result)
+            raise interrupted from stop
+        except BaseException as error:
+            attach_finished(error, self.result)
+            raise
+        result = self.result
+        assert result is not None, "a sampling that was driven to its end has forks"
+        return result
+
+    def _walk(self, drive: Callable[[Stretch], State]) -> None:
+        run, state, part_at = self.run, self._state, min(self.run.fork_at, self.stop)
+        if part_at > 0 if state is None else state.is_sheet and state.step < part_at:
+            state = drive(self._stretch(run.sheet_region(), state, part_at))
+        if state and state.is_sheet and state.step == self.stop:
+            self._finished.append(self._finish(run, state, self.forks))
+            return
+        for begin in range(0, len(self.forks), self._micro_batch):
+            forks = self.forks[begin : begin + self._micro_batch]
+            region = run.fork_region(forks)
+            end = drive(self._stretch(region, _own_state(state, region), self.stop))
+            self._finished.append(self._finish(run, end, forks))
+
+    def _stretch(self, region: Region, state: State | None, stop: int) -> Stretch:
+        return Stretch(
+            run=self.run,
+            region=region,
+            state=state,
+            stop=stop,
+            micro_batch=self._micro_batch,
+            callback=self._callback,
+        )
+
+
+def answer_with(denoiser: Denoiser) -> Callable[[Stretch], State]:
+    """What drives stretches with a denoiser, without recording gradients.
+
+    Args:
+        denoiser: denoised = f(x, sigma), or an object with `respond(request)`.
+
+    Raises:
+        InvalidTypeError: A denoiser that can't be called.
+        InvalidValueError: While driving: a sampler that needs more than a function f(x, sigma) tells.
+    """
+    answer = _answer_of(denoiser)
+
+    def drive(stretch: Stretch) -> State:
+        if stretch.run.solver.needs_uncond and not isinstance(denoiser, Responder):
+            raise InvalidValueError(
+                f"sampler {stretch.run.sampler!r} needs what the network denoises without the condition, "
+                "too, and a function of x and sigma gives one answer; allowed: a GuidedNetwork, or an object "
+                "whose respond(request) returns both"
+            )
+        with torch.no_grad():
+            return _drive(stretch, answer)
+
+    return drive
+
+
+def _drive(stretch: Stretch, answer: Callable[[Request], Answer]) -> State:
+    requests = denoise(stretch)
+    request: Request | None = next(requests)
+    while request is not None:
+        try:
+            denoised = answer(request)
+        except StopIteration as error:
+            raise DenoiserError(f"the denoiser raised StopIteration at {request}") from error
+        except Exception as error:
+            error.add_note(f"raised by the denoiser at {request}")
+            if is_out_of_memory(error):
+                error.add_note(f"{len(request.x)} items did not fit; allowed: a smaller micro_batch")
+            raise
+        # Nobody holds on to the batch while the next one is made.
+        request = None
+        try:
+            request = requests.send(denoised)
+        except StopIteration as end:
+            state: State = end.value
+            return state
+    raise AssertionError("a generator returns or yields")
+
+
+def _answer_of(denoiser: object) -> Callable[[Request], Answer]:
+    if isinstance(denoiser, Responder):
+        return denoiser.respond
+    if not callable(denoiser):
+        raise InvalidTypeError(
+            f"denoiser is {type(denoiser).__name__}; "
+            "allowed: a function (x, sigma) or an object with respond(request)"
+        )
+    return lambda request: denoiser(request.x, request.sigma)
+
+
+def _own_state(state: State | None, region: Region) -> State | None:
+    """Where the forks of a micro-batch go on from."""
+    if state is None or not state.is_sheet:
+        return state and state.pick(region.forks)
+    return state.part(region.forks, region.patches)
