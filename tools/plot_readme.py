@@ -15,7 +15,7 @@ import numpy as np
 
 from maskgrid import MaskGrid
 from maskgrid.load_pipeline import BUNDLED, demo
-from maskgrid.result.folder import write_picture
+from maskgrid.result.picture_file import write_picture
 from maskgrid.sampling import Progress
 
 mpl.use("Agg")

@@ -10,8 +10,8 @@ from PIL import Image
 import maskgrid
 from maskgrid import Forks
 from maskgrid.errors import InvalidTypeError, InvalidValueError, MaskGridError, OutputExistsError
-from maskgrid.result.folder import write_output
-from maskgrid.result.manifest import read_manifest
+from maskgrid.result.read_manifest import read_manifest
+from maskgrid.result.save_folder import write_output
 
 FORMAT_1 = Path(__file__).parent.parent / "data" / "folder_of_format_1"
 FILES = [

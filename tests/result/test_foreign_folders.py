@@ -16,8 +16,8 @@ from PIL import Image
 import maskgrid
 from maskgrid import Forks
 from maskgrid.errors import MaskGridError
-from maskgrid.result.manifest import read_manifest
 from maskgrid.result.output_place import names_of_ours
+from maskgrid.result.read_manifest import read_manifest
 from maskgrid.result.repeat_runs import recorded_model, recorded_runs
 
 FORMAT_1 = Path(__file__).parent.parent / "data" / "folder_of_format_1"

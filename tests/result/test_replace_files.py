@@ -14,11 +14,11 @@ from PIL import Image
 from maskgrid import Forks
 from maskgrid.errors import InvalidTypeError, MaskGridError, OutputExistsError
 from maskgrid.result import replace_files
-from maskgrid.result.folder import write_output
 from maskgrid.result.hold_interrupts import hold_interrupts
 from maskgrid.result.output_place import check_output
 from maskgrid.result.picture_file import PreviewFile, write_picture
 from maskgrid.result.rename_files import exchange_paths, rename_to_new
+from maskgrid.result.save_folder import write_output
 
 ON_POSIX = pytest.mark.skipif(os.name == "nt", reason="Windows has no such locks, signals and exchange")
 
@@ -199,7 +199,7 @@ def test_a_folder_that_a_killed_process_took_aside_is_put_back(forks, tmp_path):
 
 HOLDING = """
 import pathlib, sys, time
-from maskgrid.result.folder import write_output
+from maskgrid.result.save_folder import write_output
 
 def fill(draft):
     (draft / "fork_000.png").write_bytes(b"half")

@@ -12,10 +12,10 @@ import torch
 
 from maskgrid import Forks
 from maskgrid.errors import InvalidValueError, MaskGridError, OutputExistsError
-from maskgrid.result.folder import LATENTS, save_folder
-from maskgrid.result.manifest import read_manifest
 from maskgrid.result.output_place import check_output
+from maskgrid.result.read_manifest import read_manifest
 from maskgrid.result.save_finished import save_finished
+from maskgrid.result.save_folder import LATENTS, save_folder
 from maskgrid.sampling import ForkLatents, ForkMasks, NoiseTable, sample_forks
 
 ON_LINUX = pytest.mark.skipif(not Path("/proc/self").exists(), reason="/proc can't be written")

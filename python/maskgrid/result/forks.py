@@ -15,8 +15,9 @@ from maskgrid.errors import InvalidTypeError, InvalidValueError
 from maskgrid.geometry import canvas
 from maskgrid.pictures.contact_sheet import contact_sheet, tinted
 from maskgrid.pictures.images import to_pil
-from maskgrid.result.folder import load_folder, save_folder
 from maskgrid.result.fork_records import RunRecord, records_of_run
+from maskgrid.result.load_folder import load_folder
+from maskgrid.result.save_folder import save_folder
 
 if TYPE_CHECKING:
     import os

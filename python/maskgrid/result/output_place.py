@@ -10,7 +10,8 @@ import stat
 from pathlib import Path
 
 from maskgrid.errors import InvalidTypeError, InvalidValueError, MaskGridError, OutputExistsError
-from maskgrid.result.manifest import MANIFEST, read_manifest
+from maskgrid.result.manifest import MANIFEST
+from maskgrid.result.read_manifest import read_manifest
 
 __all__ = ["check_output", "check_picture", "local_folder", "names_of_ours"]
 

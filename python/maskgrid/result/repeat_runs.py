@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maskgrid.errors import MaskGridError
-from maskgrid.result.manifest import read_manifest
+from maskgrid.result.read_manifest import read_manifest
 from maskgrid.result.save_finished import latents_without_picture
 
 if TYPE_CHECKING:

@@ -1,41 +1,25 @@
 """Files and folders that appear whole or not at all: drafts beside their place, moved there when complete.
 
-A draft is called `.NAME.maskgrid-<12 letters>.tmp` and lies beside its place. It is locked while its process
-lives, so a draft that can be locked was left by a process that was killed, and whoever writes next to it
-removes it.
+Whoever writes also removes the drafts beside it that processes left which were killed.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
-import re
-import secrets
-import shutil
 import stat
-import time
 import warnings
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from maskgrid.errors import OutputExistsError
+from maskgrid.result.locked_drafts import DRAFT_NAME, lock_of_dead, open_draft, path_beside, stem_of
 from maskgrid.result.rename_files import exchange_paths, rename_to_new
-
-try:
-    import fcntl
-except ImportError:
-    # Windows has no such locks.
-    fcntl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
 __all__ = ["Contents", "free_name", "remove_leftovers", "write_file", "write_folder"]
-
-_DRAFT = re.compile(r"\.(?P<stem>.+)\.maskgrid-[0-9a-f]{12}\.(?P<kind>tmp|old)(?P<suffix>\.\w+)?", re.DOTALL)
-_DAY = 24 * 3600.0
 
 
 class Contents(Protocol):
@@ -70,7 +54,7 @@ def write_folder(
     """
     with _parents(target):
         remove_leftovers(target, contents)
-        with _draft(target, is_folder=True) as draft:
+        with open_draft(target, is_folder=True) as draft:
             fill(draft)
             _sync_folder(draft)
             if replace and os.path.lexists(target):
@@ -93,7 +77,7 @@ def write_file(target: Path, fill: Callable[[Path], None], *, replace: bool) -> 
         OutputExistsError: Something is there that may not be replaced; nothing has changed then.
         OSError: It can't be written; nothing has changed then.
     """
-    with _parents(target), _draft(target, is_folder=False) as draft:
+    with _parents(target), open_draft(target, is_folder=False) as draft:
         remove_leftovers(target)
         fill(draft)
         _sync(draft)
@@ -112,13 +96,13 @@ def remove_leftovers(target: Path, contents: Contents | None = None) -> None:
         contents: As for `write_folder`; without it only files are removed.
     """
     for path in list(target.parent.iterdir()) if target.parent.is_dir() else []:
-        named = _DRAFT.fullmatch(path.name)
+        named = DRAFT_NAME.fullmatch(path.name)
         if named is None or path.is_symlink():
             continue
-        with _lock_of_dead(path) as is_dead:
+        with lock_of_dead(path) as is_dead:
             if not is_dead:
                 continue
-            is_ours = named["kind"] == "old" and named["stem"] == _stem(target)
+            is_ours = named["kind"] == "old" and named["stem"] == stem_of(target)
             if is_ours and not os.path.lexists(target):
                 path.rename(target)
             elif not path.is_dir():
@@ -150,112 +134,6 @@ def _parents(target: Path) -> Iterator[None]:
         raise
 
 
-@dataclass
-class _Locked:
-    """A path that was made, and the lock on it."""
-
-    path: Path
-    descriptor: int | None
-    identity: tuple[int, int]
-
-    def is_still_there(self) -> bool:
-        """Whether the path is what was made, not removed, moved or exchanged."""
-        return _identity(self.path) == self.identity
-
-
-@contextlib.contextmanager
-def _draft(target: Path, *, is_folder: bool) -> Iterator[Path]:
-    """A new, locked path beside a place; what is still there at the end is removed."""
-    made = None
-    while made is None:
-        made = _make_locked(_beside(target, "tmp", "" if is_folder else target.suffix), is_folder=is_folder)
-    try:
-        yield made.path
-    finally:
-        if made.is_still_there():
-            shutil.rmtree(made.path) if is_folder else made.path.unlink()
-        if made.descriptor is not None:
-            os.close(made.descriptor)
-
-
-def _make_locked(path: Path, *, is_folder: bool) -> _Locked | None:
-    """None if another process took it for a leftover in the moment before it was locked."""
-    if is_folder:
-        path.mkdir()
-    else:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-    identity = _identity(path)
-    if fcntl is None:
-        return None if identity is None else _Locked(path, None, identity)
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    except OSError:
-        # A file system without locks; there a draft counts as left when it is a day old.
-        return None if identity is None else _Locked(path, descriptor, identity)
-    if identity is None or _identity(path) != identity:
-        os.close(descriptor)
-        return None
-    return _Locked(path, descriptor, identity)
-
-
-@contextlib.contextmanager
-def _lock_of_dead(path: Path) -> Iterator[bool]:
-    """Whether the process that made a draft is gone; it stays locked meanwhile."""
-    found = _identity(path)
-    if found is None:
-        yield False
-        return
-    if fcntl is None:
-        yield _is_old(path)
-        return
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
-        yield False
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        is_dead = _identity(path) == found
-    except BlockingIOError:
-        is_dead = False
-    except OSError:
-        is_dead = _is_old(path)
-    try:
-        yield is_dead
-    finally:
-        os.close(descriptor)
-
-
-def _is_old(path: Path) -> bool:
-    return time.time() - path.stat().st_mtime > _DAY
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.lstat()
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _beside(target: Path, kind: str, suffix: str = "") -> Path:
-    ending = suffix if re.fullmatch(r"\.\w{1,8}", suffix) else ""
-    return target.with_name(f".{_stem(target)}.maskgrid-{secrets.token_hex(6)}.{kind}{ending}")
-
-
-def _stem(target: Path) -> str:
-    """The name in a draft's name, which has to stay below the length that file systems allow."""
-    name = os.fsencode(target.name)
-    return target.name if len(name) <= 150 else hashlib.sha256(name).hexdigest()[:32]
-
-
 def _rename_to_new(draft: Path, target: Path) -> None:
     try:
         rename_to_new(draft, target)
@@ -269,7 +147,7 @@ def _replace_folder(draft: Path, target: Path, contents: Contents) -> None:
     """Put the new folder in the old one's place and delete the old one, unless it gained something."""
     old = draft
     if not exchange_paths(draft, target):
-        old = _beside(target, "old")
+        old = path_beside(target, "old")
         try:
             target.rename(old)
             draft.rename(target)

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from maskgrid.errors import MaskGridError, in_one_line
-from maskgrid.result.folder import LATENTS, latents_entry, save_folder, save_latents, write_output
 from maskgrid.result.hold_interrupts import hold_interrupts
 from maskgrid.result.manifest import MANIFEST, Manifest
 from maskgrid.result.output_place import check_output, local_folder
 from maskgrid.result.replace_files import free_name
+from maskgrid.result.save_folder import LATENTS, latents_entry, save_folder, save_latents, write_output
 
 if TYPE_CHECKING:
     import os
