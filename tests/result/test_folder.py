@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 import maskgrid
 from maskgrid import Forks
 from maskgrid.errors import InvalidTypeError, InvalidValueError, MaskGridError, OutputExistsError
+from maskgrid.result.picture_file import write_picture
 from maskgrid.result.read_manifest import read_manifest
 from maskgrid.result.save_folder import write_output
 
@@ -106,6 +107,20 @@ def test_soft_edges_odd_grids_and_several_stencils_are_loaded_as_they_were(tmp_p
     assert loaded.stencil is None
     assert_same_forks(Forks.load(loaded.save(tmp_path / "again")), loaded)
     assert {name for name in names(folder) if "stencil" in name} == {"stencil.npy", "stencil_1.png"}
+
+
+def test_every_picture_keeps_the_sheets_colour_profile_and_resolution(forks, tmp_path):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    pixels = np.asarray(forks.original), forks.patches, forks.cells, forks.grid, forks.tint
+    made = Forks(*pixels, save_options={"icc_profile": profile, "dpi": (300, 300)})
+    again = Forks.load((made[:3] + made[3:]).save(tmp_path / "out"))
+    again.save(tmp_path / "again")
+    write_picture(again.pick([1, 2]), tmp_path / "again" / "picked.png")
+    for path in (tmp_path / "again").glob("*.png"):
+        with Image.open(path) as image:
+            assert image.info["icc_profile"] == profile, path
+            assert np.allclose(image.info["dpi"], 300, atol=0.01), path
+    assert forks.save_options == Forks.load(forks.save(tmp_path / "plain")).save_options == {}
 
 
 def test_a_folder_of_format_1_is_read_and_becomes_one_of_format_2(tmp_path):

@@ -54,6 +54,7 @@ class Forks(Sequence["Image"]):
         records: What made each of them, in place of a stencil and settings for all.
         tint: (1, h, w) or (n, h, w) float32 in [0, 1]: what the contact sheet shows as the stencil; default
             alpha.
+        save_options: The sheet's `icc_profile` and `dpi`, as far as it has them; every picture keeps them.
 
     Attributes:
         cells: The cell of each fork.
@@ -61,6 +62,7 @@ class Forks(Sequence["Image"]):
         latents: As given.
         records: What made each fork: `forks.records[3].prompt`, `.seed`, `.run.settings`, `.run.stencil`.
         tint: (n, h, w) as given.
+        save_options: As given.
 
     Raises:
         InvalidValueError: Shapes that don't go together, or a cell that does not exist.
@@ -79,6 +81,7 @@ class Forks(Sequence["Image"]):
         settings: Mapping[str, Any] | None = None,
         records: Sequence[ForkRecord] | None = None,
         tint: NDArray[np.float32] | None = None,
+        save_options: Mapping[str, Any] | None = None,
     ) -> None:
         expected = (len(cells), *grid.cell, original.shape[2])
         if patches.shape != expected:
@@ -101,6 +104,7 @@ class Forks(Sequence["Image"]):
         self.grid = grid
         self.latents = latents
         self.tint = np.broadcast_to(tint, expected[:3])
+        self.save_options = dict(save_options or {})
         if records is None:
             is_of_these = latents is not None and len(latents) == len(cells)
             numbers = latents.numbers if latents is not None and is_of_these else range(len(cells))
@@ -133,7 +137,7 @@ class Forks(Sequence["Image"]):
     @property
     def original(self) -> Image:
         """The sheet as it was."""
-        return to_pil(self._original)
+        return self._picture(self._original)
 
     @property
     def images(self) -> Forks:
@@ -156,7 +160,7 @@ class Forks(Sequence["Image"]):
 
     def merged(self) -> Image:
         """Every new cell in one sheet; where a cell has several forks, the last one counts."""
-        return to_pil(self._pasted(range(len(self))))
+        return self._picture(self._pasted(range(len(self))))
 
     def pick(self, choice: Mapping[int | tuple[int, int], int] | Sequence[int]) -> Image:
         """One sheet with the cells that were chosen, the rest as it was.
@@ -174,7 +178,8 @@ class Forks(Sequence["Image"]):
             IndexError: There is no such fork.
         """
         if not isinstance(choice, Mapping):
-            return to_pil(self._pasted(self._one_for_each_cell([self._number(fork) for fork in choice])))
+            chosen = self._one_for_each_cell([self._number(fork) for fork in choice])
+            return self._picture(self._pasted(chosen))
         numbers = []
         for where, fork in choice.items():
             cell = self.grid.index_of(*where) if isinstance(where, tuple) else where
@@ -185,7 +190,7 @@ class Forks(Sequence["Image"]):
                     f"forks of cell {cell}: {[i for i, c in enumerate(self.cells) if c == cell]}"
                 )
             numbers.append(number)
-        return to_pil(self._pasted(self._one_for_each_cell(numbers)))
+        return self._picture(self._pasted(self._one_for_each_cell(numbers)))
 
     def select(self, numbers: Sequence[int]) -> Forks:
         """Some of the forks, in this order, as forks.
@@ -207,6 +212,7 @@ class Forks(Sequence["Image"]):
             latents=latents,
             records=[self.records[i] for i in chosen],
             tint=self.tint[chosen],
+            save_options=self.save_options,
         )
 
     def contact_sheet(self) -> Image:
@@ -219,7 +225,9 @@ class Forks(Sequence["Image"]):
             ("stencil", tinted(self._original, alpha)),
             ("after", self._pasted(range(len(self)))),
         ]
-        return contact_sheet(panels, self.grid, footer=self._caption())
+        sheet = contact_sheet(panels, self.grid, footer=self._caption())
+        sheet.info.update(self.save_options)
+        return sheet
 
     def save(self, folder: str | os.PathLike[str], *, force: bool = False) -> Path:
         """Writes one PNG a fork, `merged.png`, `contact.png` and `manifest.json`.
@@ -260,6 +268,7 @@ class Forks(Sequence["Image"]):
             alpha,
             records=loaded.records,
             tint=loaded.tint,
+            save_options=loaded.save_options,
         )
 
     def __len__(self) -> int:
@@ -272,7 +281,7 @@ class Forks(Sequence["Image"]):
     def __getitem__(self, index: int | slice) -> Image | Forks:
         if isinstance(index, slice):
             return self.select(range(len(self))[index])
-        return to_pil(self.array(index))
+        return self._picture(self.array(index))
 
     def __iter__(self) -> Iterator[Image]:
         return (self[i] for i in range(len(self)))
@@ -292,6 +301,7 @@ class Forks(Sequence["Image"]):
             np.concatenate([self._alpha, other._alpha]),
             records=self.records + other.records,
             tint=np.concatenate([self.tint, other.tint]),
+            save_options=self.save_options or other.save_options,
         )
 
     def __repr__(self) -> str:
@@ -320,6 +330,12 @@ class Forks(Sequence["Image"]):
             "" if seeds <= {None} else f"seed {seeds.pop()}" if len(seeds) == 1 else "a seed for each fork",
         ]
         return " \N{MIDDLE DOT} ".join(part for part in parts if part)
+
+    def _picture(self, pixels: NDArray[np.uint8]) -> Image:
+        """A picture in the sheet's colours, at its resolution."""
+        image = to_pil(pixels)
+        image.info.update(self.save_options)
+        return image
 
     def _runs(self) -> list[RunRecord]:
         """The runs that the forks are of, each once."""

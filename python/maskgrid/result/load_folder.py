@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from maskgrid.errors import MaskGridError, in_one_line
-from maskgrid.pictures.images import read_image, read_stencil
+from maskgrid.pictures.images import pillow, read_image, read_stencil
 from maskgrid.pictures.stencils import fit_stencil
 from maskgrid.result.fork_records import ForkRecord, RunRecord, records_of_run
+from maskgrid.result.picture_file import KEPT
 from maskgrid.result.read_manifest import read_manifest
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class LoadedFolder:
         grid: Where the cells lie.
         records: What made each fork.
         tint: (1 or n, h, w) float32 in [0, 1]: how much of each new cell shows.
+        save_options: The sheet's colour profile and resolution.
     """
 
     original: NDArray[np.uint8]
@@ -43,6 +45,7 @@ class LoadedFolder:
     grid: Grid
     records: tuple[ForkRecord, ...]
     tint: NDArray[np.float32]
+    save_options: dict[str, Any]
 
 
 def load_folder(folder: str | os.PathLike[str]) -> LoadedFolder:
@@ -75,6 +78,7 @@ def load_folder(folder: str | os.PathLike[str]) -> LoadedFolder:
         grid=manifest.grid,
         records=tuple(records),
         tint=reader.tint(manifest, records),
+        save_options=reader.save_options(manifest.image),
     )
 
 
@@ -112,6 +116,17 @@ class _Reader:
                 f"allowed: the manifest's {self.grid.canvas.height} x {self.grid.canvas.width}"
             )
         return pixels
+
+    def save_options(self, name: str) -> dict[str, Any]:
+        """What a picture says of its colours and its size."""
+        path = self.file(name)
+
+        def read() -> dict[str, Any]:
+            with pillow().open(path, formats=["PNG"]) as image:
+                return {key: image.info[key] for key in KEPT if image.info.get(key)}
+
+        options: dict[str, Any] = _unless_broken(read, path)
+        return options
 
     def patch(self, entry: ForkEntry, original: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The cell of a fork, cut from its picture."""

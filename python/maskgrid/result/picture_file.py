@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image
 
-__all__ = ["PreviewFile", "save_png", "write_picture"]
+__all__ = ["KEPT", "PreviewFile", "save_png", "write_picture"]
 
+KEPT = ("icc_profile", "dpi")
+"""What a sheet says of its colours and its size, by Pillow's names."""
 _PREVIEW = {"preview": True}
 
 
@@ -57,7 +59,7 @@ def write_picture(
 
 
 def save_png(image: Image, path: Path, settings: Mapping[str, Any]) -> None:
-    """Save a PNG with settings in its text `maskgrid`.
+    """Save a PNG with settings in its text `maskgrid`, and with the picture's colour profile and resolution.
 
     Raises:
         InvalidTypeError: Settings that JSON can't have.
@@ -68,7 +70,8 @@ def save_png(image: Image, path: Path, settings: Mapping[str, Any]) -> None:
     info = PngInfo()
     if settings:
         info.add_itxt("maskgrid", json_text(dict(settings)))
-    image.save(path, "PNG", pnginfo=info)
+    kept = {name: image.info[name] for name in KEPT if name in image.info}
+    image.save(path, "PNG", pnginfo=info, **kept)
 
 
 class PreviewFile:
