@@ -15,7 +15,7 @@ import numpy as np
 
 from maskgrid import MaskGrid
 from maskgrid.bundled_model import BUNDLED, read_demo
-from maskgrid.result.folder import write_picture
+from maskgrid.result.picture_file import write_picture
 from maskgrid.sampling import Progress
 
 mpl.use("Agg")

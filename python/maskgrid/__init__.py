@@ -58,7 +58,7 @@ _SUBMODULES = (
 _MOVED = {
     "pipeline": "mask_grid",
     "models": "load_pipeline",
-    "output": "result.folder",
+    "output": "result.save_folder",
     "forks": "result.forks",
 }
 _NEED_TORCH = ("MaskGrid", "check")

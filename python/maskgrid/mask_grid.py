@@ -13,9 +13,9 @@ from maskgrid.errors import MaskGridError
 from maskgrid.hosts.diffusers import DiffusersHost
 from maskgrid.load_pipeline import load_pipeline
 from maskgrid.pictures.images import to_pil
-from maskgrid.result.folder import read_manifest
+from maskgrid.result.fork_records import run_settings
 from maskgrid.result.forks import Forks
-from maskgrid.result.manifest import recorded_run, run_settings
+from maskgrid.result.repeat_runs import recorded_model, repeat_runs
 from maskgrid.run_arguments import RunArguments, call_signature, pipeline_words_apart
 from maskgrid.run_inputs import read_inputs
 from maskgrid.run_log import RunLog
@@ -175,7 +175,11 @@ class MaskGrid:
             MaskGridError: No such manifest, one without a stencil, or of a run with arguments that no
                 manifest can hold and that are not among the changes.
         """
-        return self.run(read_inputs(pipeline_words_apart(recorded_run(manifest, **changes))))
+
+        def make(**arguments: Any) -> Forks:
+            return self.run(read_inputs(pipeline_words_apart(arguments)))
+
+        return repeat_runs(make, manifest, **changes)
 
     def preview(self, progress: Progress, size: tuple[int, int] | None = None) -> Image:
         """How a run looks by now, for a callback: the sheet, or the first fork of the call, fully decoded.
@@ -220,7 +224,7 @@ def repeat(manifest: str | os.PathLike[str], **changes: Any) -> Forks:
     Raises:
         MaskGridError: One that names no model; and as for `MaskGrid.again`.
     """
-    source = read_manifest(manifest).get("settings", {}).get("pipeline")
+    source = recorded_model(manifest)
     if not source:
         raise MaskGridError(f"{manifest} names no model; allowed: MaskGrid(pipe).again(...)")
     return MaskGrid.load(**source).again(manifest, **changes)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from maskgrid.bundled_model import BUNDLED, read_demo
 from maskgrid.cli.run_and_save import load, make_and_save
 from maskgrid.pictures.images import pillow, read_image, to_pil
-from maskgrid.result.folder import check_folder_is_free
+from maskgrid.result.output_place import check_output
 
 if TYPE_CHECKING:
     import argparse
@@ -21,7 +21,7 @@ __all__ = ["run"]
 
 def run(options: argparse.Namespace) -> int:
     """Redraw every cell of the demonstration's sheet, each with a prompt of its own."""
-    check_folder_is_free(options.out, force=options.force)
+    check_output(options.out, force=options.force)
     shown = read_demo()
     maker = load(options.model, options.device, options.dtype)
     image, mask = _enlarged(shown, maker.host.side)

@@ -19,7 +19,7 @@ def run(options: argparse.Namespace) -> int:
     """Read a mask, prepare it, write it."""
     from maskgrid.pictures.images import eight_bits, read_stencil, to_pil
     from maskgrid.pictures.stencils import prepare_stencil
-    from maskgrid.result.folder import write_picture
+    from maskgrid.result.picture_file import write_picture
 
     mask = read_stencil(options.mask)
     if mask.ndim != 2:

@@ -22,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
     from maskgrid.pictures.images import read_image, read_stencil
     from maskgrid.pictures.plan_picture import plan_picture
     from maskgrid.pictures.stencils import fit_stencil, shown
-    from maskgrid.result.folder import write_picture
+    from maskgrid.result.picture_file import write_picture
 
     pixels = read_image(options.image)
     grid = grid_of(options, pixels.shape[:2], stride=options.stride)

@@ -7,7 +7,6 @@ import logging
 import sys
 import time
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -48,8 +47,20 @@ def load(model: str, device: str | None, dtype: str | None) -> MaskGrid:
     return MaskGrid.load(model, device=device, dtype=dtype)
 
 
-def make_and_save(options: argparse.Namespace, maker: MaskGrid, settings: dict[str, Any]) -> int:
+def make_and_save(
+    options: argparse.Namespace,
+    maker: MaskGrid,
+    settings: dict[str, Any],
+    *,
+    changes: dict[str, Any] | None = None,
+) -> int:
     """Make forks and save them; of a run that ends early, what was finished.
+
+    Args:
+        options: Of the command line.
+        maker: Makes the forks.
+        settings: What to make.
+        changes: Where the forks of `options.manifest` are made again, what is to be other than there.
 
     Returns:
         The exit code: 0, or 130 after Ctrl-C.
@@ -61,8 +72,11 @@ def make_and_save(options: argparse.Namespace, maker: MaskGrid, settings: dict[s
 
     start = time.monotonic()
     report = _reporter(options, maker, settings)
+    told: dict[str, Any] = {"callback": report, "decode_callback": report.decoded}
     try:
-        forks = maker(callback=report, decode_callback=report.decoded, **settings)
+        forks = (
+            maker(**told, **settings) if changes is None else maker.again(options.manifest, **told, **changes)
+        )
     except (RunInterrupted, CancelledError, DenoiserError) as stop:
         report.close()
         saved = _save(options, stop.result)
@@ -78,18 +92,21 @@ def make_and_save(options: argparse.Namespace, maker: MaskGrid, settings: dict[s
 def _reporter(options: argparse.Namespace, maker: MaskGrid, settings: dict[str, Any]) -> Reporter:
     """The callback of a run; with `--preview` it writes preview.png beside the output folder."""
     from maskgrid.cli.progress_line import Reporter
-    from maskgrid.result.folder import write_picture
+    from maskgrid.result.picture_file import PreviewFile
 
-    target = Path(options.out).parent / "preview.png"
+    file = PreviewFile(options.out)
 
     def preview(progress: Progress) -> None:
-        write_picture(maker.preview(progress), target, force=True)
+        file.write(maker.preview(progress))
 
     return Reporter(settings, preview=preview if options.preview else None)
 
 
 def _save(options: argparse.Namespace, forks: Forks | None) -> str:
-    if forks is None or not len(forks):
-        return "no fork was finished, nothing was written"
-    folder = forks.save(options.out, force=options.force)
-    return f"{len(forks)} fork{'s' * (len(forks) != 1)} in {folder}, side by side in {folder / 'contact.png'}"
+    from maskgrid.result.save_finished import save_finished
+
+    saved = save_finished(forks, options.out, force=options.force)
+    if saved.signal is not None:
+        print(f"maskgrid: interrupted; {saved.words}", file=sys.stderr)
+        sys.exit(128 + saved.signal)
+    return saved.words

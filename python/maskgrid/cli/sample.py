@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from maskgrid.cli.run_and_save import load, make_and_save
 from maskgrid.errors import MaskGridError
 from maskgrid.geometry import Grid
-from maskgrid.result.folder import check_folder_is_free
+from maskgrid.result.output_place import check_output
 
 if TYPE_CHECKING:
     import argparse
@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
     settings = {
         name: _one(getattr(options, name)) for name in _ARGUMENTS if getattr(options, name) is not None
     }
-    check_folder_is_free(options.out, force=options.force)
+    check_output(options.out, force=options.force)
     if options.manifest:
         return _again(options, settings)
     missing = [f"--{name}" for name in ("image", "mask") if name not in settings]
@@ -37,10 +37,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _again(options: argparse.Namespace, settings: dict[str, Any]) -> int:
-    from maskgrid.result.folder import read_manifest
-    from maskgrid.result.manifest import recorded_run
+    from maskgrid.result.repeat_runs import recorded_model, recorded_runs
 
-    source = read_manifest(options.manifest).get("settings", {}).get("pipeline") or {}
+    source = {} if options.model else recorded_model(options.manifest)
     model = options.model or source.get("model")
     if model is None:
         raise MaskGridError(f"{options.manifest} names no model; say which with --model")
@@ -48,7 +47,10 @@ def _again(options: argparse.Namespace, settings: dict[str, Any]) -> int:
     # fork_at counts before a mode, so a mode that is asked for has to take it out.
     if "mode" in settings and "fork_at" not in settings:
         settings["fork_at"] = None
-    return _make(options, recorded_run(options.manifest, **settings), model, device, dtype)
+    runs = recorded_runs(options.manifest, **settings)
+    for run in runs:
+        _check(run.arguments)
+    return make_and_save(options, load(model, device, dtype), runs[0].arguments, changes=settings)
 
 
 def _make(

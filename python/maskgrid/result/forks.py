@@ -6,6 +6,7 @@ import base64
 import io
 import operator
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -14,6 +15,9 @@ from maskgrid.errors import InvalidTypeError, InvalidValueError
 from maskgrid.geometry import canvas
 from maskgrid.pictures.contact_sheet import contact_sheet, tinted
 from maskgrid.pictures.images import to_pil
+from maskgrid.result.fork_records import RunRecord, records_of_run
+from maskgrid.result.load_folder import load_folder
+from maskgrid.result.save_folder import save_folder
 
 if TYPE_CHECKING:
     import os
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from maskgrid.geometry import Grid, Rect
+    from maskgrid.result.fork_records import ForkRecord
     from maskgrid.sampling import ForkLatents
 
 __all__ = ["Forks"]
@@ -46,6 +51,18 @@ class Forks(Sequence["Image"]):
         latents: `maskgrid.sampling.ForkLatents`, what the sampling gave; None where it is not known.
         stencil: (h, w) or (N, h, w), what was allowed to change; None where it is not known.
         settings: What made them; goes into the manifest.
+        records: What made each of them, in place of a stencil and settings for all.
+        tint: (1, h, w) or (n, h, w) float32 in [0, 1]: what the contact sheet shows as the stencil; default
+            alpha.
+        save_options: The sheet's `icc_profile` and `dpi`, as far as it has them; every picture keeps them.
+
+    Attributes:
+        cells: The cell of each fork.
+        grid: Where the cells lie.
+        latents: As given.
+        records: What made each fork: `forks.records[3].prompt`, `.seed`, `.run.settings`, `.run.stencil`.
+        tint: (n, h, w) as given.
+        save_options: As given.
 
     Raises:
         InvalidValueError: Shapes that don't go together, or a cell that does not exist.
@@ -62,6 +79,9 @@ class Forks(Sequence["Image"]):
         latents: ForkLatents | None = None,
         stencil: NDArray[Any] | None = None,
         settings: Mapping[str, Any] | None = None,
+        records: Sequence[ForkRecord] | None = None,
+        tint: NDArray[np.float32] | None = None,
+        save_options: Mapping[str, Any] | None = None,
     ) -> None:
         expected = (len(cells), *grid.cell, original.shape[2])
         if patches.shape != expected:
@@ -70,10 +90,12 @@ class Forks(Sequence["Image"]):
             raise InvalidValueError(
                 f"the sheet is {original.shape[:2]}; the grid's canvas is {tuple(grid.canvas)}"
             )
-        if alpha.shape not in {(1, *grid.cell), expected[:3]}:
-            raise InvalidValueError(
-                f"alpha has shape {alpha.shape}; expected {(1, *grid.cell)} or {expected[:3]}"
-            )
+        tint = alpha if tint is None else tint
+        for name, array in (("alpha", alpha), ("tint", tint)):
+            if array.shape not in {(1, *grid.cell), expected[:3]}:
+                raise InvalidValueError(
+                    f"{name} has shape {array.shape}; expected {(1, *grid.cell)} or {expected[:3]}"
+                )
         self._rects = [grid.cell_rect(cell) for cell in cells]
         self._alpha = np.broadcast_to(alpha, expected[:3])
         self._original = original
@@ -81,13 +103,41 @@ class Forks(Sequence["Image"]):
         self.cells = tuple(cells)
         self.grid = grid
         self.latents = latents
-        self.stencil = stencil
-        self.settings = dict(settings or {})
+        self.tint = np.broadcast_to(tint, expected[:3])
+        self.save_options = dict(save_options or {})
+        if records is None:
+            is_of_these = latents is not None and len(latents) == len(cells)
+            numbers = latents.numbers if latents is not None and is_of_these else range(len(cells))
+            records = records_of_run(RunRecord(dict(settings or {}), stencil), cells, grid, numbers)
+        self.records = tuple(records)
+        if tuple(record.cell for record in self.records) != self.cells:
+            raise InvalidValueError(
+                "the records are of other cells than the forks; expected one for each fork"
+            )
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What made them, to be read: of one run all of its settings, of several those that they share."""
+        first, *others = self._runs() or [RunRecord()]
+        shared = {
+            name: value
+            for name, value in first.settings.items()
+            if all(name in other.settings and (other.settings[name] == value) is True for other in others)
+        }
+        return MappingProxyType(shared if others else dict(first.settings))
+
+    @property
+    def stencil(self) -> NDArray[Any] | None:
+        """(h, w) or (N, h, w), what was allowed to change; None where it is not known or not one for all."""
+        stencils = [run.stencil for run in self._runs()]
+        first = stencils[0] if stencils else None
+        is_one = all(each is first or np.array_equal(each, first) for each in stencils)  # type: ignore[arg-type]
+        return first if is_one else None
 
     @property
     def original(self) -> Image:
         """The sheet as it was."""
-        return to_pil(self._original)
+        return self._picture(self._original)
 
     @property
     def images(self) -> Forks:
@@ -110,7 +160,7 @@ class Forks(Sequence["Image"]):
 
     def merged(self) -> Image:
         """Every new cell in one sheet; where a cell has several forks, the last one counts."""
-        return to_pil(self._pasted(range(len(self))))
+        return self._picture(self._pasted(range(len(self))))
 
     def pick(self, choice: Mapping[int | tuple[int, int], int] | Sequence[int]) -> Image:
         """One sheet with the cells that were chosen, the rest as it was.
@@ -123,11 +173,13 @@ class Forks(Sequence["Image"]):
             The picture.
 
         Raises:
-            InvalidValueError: A fork that has another cell than the one it was chosen for.
+            InvalidValueError: A fork that has another cell than the one it was chosen for, or two forks for
+                one cell.
             IndexError: There is no such fork.
         """
         if not isinstance(choice, Mapping):
-            return to_pil(self._pasted([self._number(fork) for fork in choice]))
+            chosen = self._one_for_each_cell([self._number(fork) for fork in choice])
+            return self._picture(self._pasted(chosen))
         numbers = []
         for where, fork in choice.items():
             cell = self.grid.index_of(*where) if isinstance(where, tuple) else where
@@ -138,39 +190,64 @@ class Forks(Sequence["Image"]):
                     f"forks of cell {cell}: {[i for i, c in enumerate(self.cells) if c == cell]}"
                 )
             numbers.append(number)
-        return to_pil(self._pasted(numbers))
+        return self._picture(self._pasted(self._one_for_each_cell(numbers)))
+
+    def select(self, numbers: Sequence[int]) -> Forks:
+        """Some of the forks, in this order, as forks.
+
+        Raises:
+            IndexError: There is no such fork.
+        """
+        chosen = [self._number(number) for number in numbers]
+        latents = self.latents
+        if latents is not None:
+            is_possible = len(latents) == len(self) and len(set(chosen)) == len(chosen)
+            latents = latents.pick([latents.numbers[i] for i in chosen]) if is_possible else None
+        return Forks(
+            self._original,
+            self._patches[chosen],
+            [self.cells[i] for i in chosen],
+            self.grid,
+            self._alpha[chosen],
+            latents=latents,
+            records=[self.records[i] for i in chosen],
+            tint=self.tint[chosen],
+            save_options=self.save_options,
+        )
 
     def contact_sheet(self) -> Image:
         """Before, stencil and after side by side, rows and columns numbered; small sheets are enlarged."""
         alpha = np.zeros(tuple(self.grid.canvas), np.float32)
         for i, rect in enumerate(self._rects):
-            alpha[rect.slices] = self._alpha[i]
+            alpha[rect.slices] = self.tint[i]
         panels = [
             ("before", self._original),
             ("stencil", tinted(self._original, alpha)),
             ("after", self._pasted(range(len(self)))),
         ]
-        return contact_sheet(panels, self.grid, footer=self._caption())
+        sheet = contact_sheet(panels, self.grid, footer=self._caption())
+        sheet.info.update(self.save_options)
+        return sheet
 
     def save(self, folder: str | os.PathLike[str], *, force: bool = False) -> Path:
         """Writes one PNG a fork, `merged.png`, `contact.png` and `manifest.json`.
 
         Copies of the sheet and the stencil go with them, so that `maskgrid.mask_grid.repeat` makes the same
-        pictures from the folder alone. It appears as a whole or not at all.
+        pictures from the folder alone. It appears as a whole or not at all, and Ctrl-C waits until it is
+        there; docs/output.md says what is in it.
 
         Args:
             folder: Where to; it must not exist.
-            force: Replace it if it does and is empty or such a folder.
+            force: Replace it if it does and is empty, or such a folder to which nothing was added.
 
         Returns:
             The folder.
 
         Raises:
             OutputExistsError: The folder exists and `force` is False, or it holds something else.
+            MaskGridError: There are no forks, or it can't be written.
         """
-        from maskgrid.result.folder import save_forks
-
-        return save_forks(self, folder, force=force)
+        return save_folder(self, folder, force=force)
 
     @staticmethod
     def load(folder: str | os.PathLike[str]) -> Forks:
@@ -179,9 +256,20 @@ class Forks(Sequence["Image"]):
         Raises:
             MaskGridError: No such folder, or pictures that don't fit its manifest.
         """
-        from maskgrid.result.folder import load_forks
-
-        return load_forks(folder)
+        loaded = load_folder(folder)
+        # The cells were cut from finished pictures, so they show as they are.
+        alpha = np.ones((1, *loaded.grid.cell), np.float32)
+        cells = [record.cell for record in loaded.records]
+        return Forks(
+            loaded.original,
+            loaded.patches,
+            cells,
+            loaded.grid,
+            alpha,
+            records=loaded.records,
+            tint=loaded.tint,
+            save_options=loaded.save_options,
+        )
 
     def __len__(self) -> int:
         return len(self.cells)
@@ -191,18 +279,9 @@ class Forks(Sequence["Image"]):
     @overload
     def __getitem__(self, index: slice) -> Forks: ...
     def __getitem__(self, index: int | slice) -> Image | Forks:
-        if not isinstance(index, slice):
-            return to_pil(self.array(index))
-        return Forks(
-            self._original,
-            self._patches[index],
-            self.cells[index],
-            self.grid,
-            self._alpha[index],
-            latents=self.latents[index] if self.latents is not None else None,
-            stencil=self.stencil,
-            settings=self.settings,
-        )
+        if isinstance(index, slice):
+            return self.select(range(len(self))[index])
+        return self._picture(self.array(index))
 
     def __iter__(self) -> Iterator[Image]:
         return (self[i] for i in range(len(self)))
@@ -220,8 +299,9 @@ class Forks(Sequence["Image"]):
             self.cells + other.cells,
             self.grid,
             np.concatenate([self._alpha, other._alpha]),
-            stencil=self.stencil,
-            settings=self.settings,
+            records=self.records + other.records,
+            tint=np.concatenate([self.tint, other.tint]),
+            save_options=self.save_options or other.save_options,
         )
 
     def __repr__(self) -> str:
@@ -240,14 +320,38 @@ class Forks(Sequence["Image"]):
         """The settings in a line."""
         told = self.settings
         prompt, fork_at, mode = told.get("prompt"), told.get("fork_at"), str(told.get("mode", ""))
+        has_prompts = prompt or any(record.prompt for record in self.records)
+        seeds = {record.seed for record in self.records}
         parts = [
-            prompt if isinstance(prompt, str) else "a prompt for each cell" if prompt else "",
+            prompt if isinstance(prompt, str) else "a prompt for each cell" if has_prompts else "",
             _MODES.get(mode, mode) if fork_at is None else f"forked at step {fork_at}",
-            told.get("sampler", ""),
+            str(told.get("sampler", "")),
             f"{told['steps']} steps" if "steps" in told else "",
-            f"seed {told['seed']}" if "seed" in told else "",
+            "" if seeds <= {None} else f"seed {seeds.pop()}" if len(seeds) == 1 else "a seed for each fork",
         ]
         return " \N{MIDDLE DOT} ".join(part for part in parts if part)
+
+    def _picture(self, pixels: NDArray[np.uint8]) -> Image:
+        """A picture in the sheet's colours, at its resolution."""
+        image = to_pil(pixels)
+        image.info.update(self.save_options)
+        return image
+
+    def _runs(self) -> list[RunRecord]:
+        """The runs that the forks are of, each once."""
+        return list({id(record.run): record.run for record in self.records}.values())
+
+    def _one_for_each_cell(self, numbers: list[int]) -> list[int]:
+        """The same numbers, unless two of them are for one cell."""
+        chosen: dict[int, int] = {}
+        for number in numbers:
+            cell = self.cells[number]
+            if cell in chosen:
+                raise InvalidValueError(
+                    f"forks {chosen[cell]} and {number} both renew cell {cell}; allowed: one for each cell"
+                )
+            chosen[cell] = number
+        return numbers
 
     def _number(self, index: int) -> int:
         try:

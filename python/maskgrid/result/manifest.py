@@ -1,84 +1,164 @@
-"""What a manifest records of a run, and how the run is made again from it."""
+"""The manifest of an output folder: what it holds, and how it is written as JSON; see docs/output.md."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+import json
+from dataclasses import dataclass, field
+from typing import Any
 
-import numpy as np
-from torch import Tensor
+from maskgrid._native import Grid, __version__
+from maskgrid.errors import InvalidTypeError, MaskGridError, in_one_line
+from maskgrid.result.fork_records import RunRecord, records_of_run
 
-from maskgrid.errors import MaskGridError
-from maskgrid.result.folder import read_manifest
-from maskgrid.sampling import CONTROL_NAMES, Controls
+__all__ = [
+    "FORMAT",
+    "GRID_PAIRS",
+    "MANIFEST",
+    "ForkEntry",
+    "LatentsEntry",
+    "Manifest",
+    "RunEntry",
+    "json_text",
+]
 
-if TYPE_CHECKING:
-    import os
+MANIFEST = "manifest.json"
+FORMAT = 2
+"""What is written; format 1, which had the settings of one run, is still read."""
+GRID_PAIRS = ("cell", "canvas", "gap", "margin")
 
-__all__ = ["recorded_run", "run_settings"]
 
+@dataclass(frozen=True)
+class RunEntry:
+    """A run that forks of the folder were made in.
 
-def run_settings(controls: Controls, given: dict[str, Any]) -> dict[str, Any]:
-    """The settings of a run, as JSON has them.
-
-    Args:
-        controls: All controls.
-        given: The other arguments of `MaskGrid.__call__`, and controls as they were given.
-
-    Returns:
-        The settings; those that JSON can't have are named under "not_recorded".
+    Attributes:
+        settings: Arguments of `MaskGrid.__call__`, and under "pipeline" what model it was.
+        stencil: The file of its stencil, None where it is not known.
     """
-    return _recorded({**_told(controls), **given})
+
+    settings: dict[str, Any]
+    stencil: str | None
 
 
-def recorded_run(manifest: str | os.PathLike[str], **changes: Any) -> dict[str, Any]:
-    """The arguments of `MaskGrid.__call__` that make a manifest's run again; `MaskGrid.again` is that call.
+@dataclass(frozen=True)
+class ForkEntry:
+    """A fork of the folder.
 
-    Args and errors are those of `MaskGrid.again`.
+    Attributes:
+        file: Its picture.
+        cell: Its cell.
+        run: The number of its run in the manifest.
+        number: Its number among the forks of that run, None where it is not known.
     """
-    record, path = read_manifest(manifest), Path(manifest)
-    folder = path if path.is_dir() else path.parent
-    settings = {**record.get("settings", {}), **changes}
-    settings.pop("pipeline", None)
-    missing = [name for name in settings.pop("not_recorded", []) if name not in changes]
-    if missing:
-        raise MaskGridError(f"{path} can't hold {', '.join(missing)}; give them again to repeat the run")
-    if not record.get("stencil"):
-        raise MaskGridError(f"{path} was written without a stencil, so its run can't be repeated")
-    settings.setdefault("image", folder / record["image"])
-    settings.setdefault("mask", folder / record["stencil"])
-    return settings
+
+    file: str
+    cell: int
+    run: int
+    number: int | None
 
 
-def _told(controls: Controls) -> dict[str, Any]:
-    """All controls of a run, with their defaults, so that it can be repeated when those have changed."""
-    # The default of sheet_conditioning follows from the prompts.
-    values = {name: getattr(controls, name) for name in sorted({*CONTROL_NAMES} - {"sheet_conditioning"})}
-    return {name: value for name, value in values.items() if value is not None}
+@dataclass(frozen=True)
+class LatentsEntry:
+    """Forks of the folder that have no pictures.
+
+    Attributes:
+        file: A file of `maskgrid.sampling.ForkLatents.save`.
+        cells: Their cells.
+        numbers: Their numbers in their run.
+    """
+
+    file: str
+    cells: tuple[int, ...]
+    numbers: tuple[int, ...]
 
 
-def _recorded(given: dict[str, Any]) -> dict[str, Any]:
-    """Arguments as JSON has them; those that it can't have are named under "not_recorded"."""
-    plain = {name: _plain(value) for name, value in given.items()}
-    lost = sorted(name for name, value in plain.items() if value is NotImplemented)
-    settings = {name: value for name, value in plain.items() if name not in lost}
-    return {**settings, "not_recorded": lost} if lost else settings
+@dataclass(frozen=True)
+class Manifest:
+    """What an output folder holds.
+
+    Attributes:
+        grid: Where the cells lie; None where there are latents alone.
+        image: The file of the sheet; None likewise.
+        alpha: The file of how much of the new cells shows; None where all of them does.
+        merged: The file with every new cell in one sheet; None where it could not be made.
+        contact: The file with before, stencil and after; likewise.
+        runs: The runs.
+        forks: The forks, in order.
+        latents: Forks without pictures.
+    """
+
+    grid: Grid | None = None
+    image: str | None = None
+    alpha: str | None = None
+    merged: str | None = None
+    contact: str | None = None
+    runs: tuple[RunEntry, ...] = ()
+    forks: tuple[ForkEntry, ...] = ()
+    latents: LatentsEntry | None = field(default=None)
+
+    @property
+    def files(self) -> frozenset[str]:
+        """The names of all files of the folder, its manifest among them."""
+        named = [self.image, self.alpha, self.merged, self.contact, *(run.stencil for run in self.runs)]
+        named += [fork.file for fork in self.forks] + ([self.latents.file] if self.latents else [])
+        return frozenset({MANIFEST, *(name for name in named if name is not None)})
+
+    def fork_fields(self, index: int) -> dict[str, Any]:
+        """What a manifest says of a fork: where it is, and what made it.
+
+        Raises:
+            MaskGridError: There is no grid.
+        """
+        if self.grid is None:
+            raise MaskGridError("a manifest with forks has to have a grid")
+        entry = self.forks[index]
+        row, column = self.grid.position(entry.cell)
+        run = RunRecord(self.runs[entry.run].settings)
+        (record,) = records_of_run(run, [entry.cell], self.grid, [entry.number])
+        place = {"file": entry.file, "fork": index, "cell": entry.cell, "row": row, "column": column}
+        return {**place, "run": entry.run, "number": entry.number, **record.own}
+
+    def to_json(self) -> str:
+        """The manifest as it is written.
+
+        Raises:
+            InvalidTypeError: Settings that JSON can't have.
+        """
+        grid = self.grid and {
+            "rows": self.grid.rows,
+            "columns": self.grid.columns,
+            **{name: list(getattr(self.grid, name)) for name in GRID_PAIRS},
+            "stride": self.grid.stride,
+        }
+        fields = {
+            "maskgrid_manifest": FORMAT,
+            "version": __version__,
+            **{name: getattr(self, name) for name in ("image", "alpha", "merged", "contact")},
+            "grid": grid,
+            "runs": [{"stencil": run.stencil, "settings": run.settings} for run in self.runs],
+            "forks": [self.fork_fields(index) for index in range(len(self.forks))],
+        }
+        if self.latents:
+            latents = self.latents
+            fields["latents"] = {
+                "file": latents.file,
+                "cells": list(latents.cells),
+                "numbers": list(latents.numbers),
+            }
+        return json_text(fields) + "\n"
 
 
-def _plain(value: Any) -> Any:
-    """A value of JSON; NotImplemented where there is none."""
-    if value is None or isinstance(value, str | bool | int):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else NotImplemented
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    if isinstance(value, Tensor | np.ndarray):
-        # Sigmas are a handful of numbers; embeddings and noise belong in no manifest.
-        return value.tolist() if value.ndim == 1 else NotImplemented
-    if isinstance(value, Sequence):
-        items = [_plain(item) for item in value]
-        return NotImplemented if any(item is NotImplemented for item in items) else items
-    return NotImplemented
+def json_text(value: Any) -> str:
+    """JSON that can be written in UTF-8 and read by any program.
+
+    Raises:
+        InvalidTypeError: JSON can't have it.
+    """
+    try:
+        text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidTypeError(
+            f"the settings can't be written as JSON ({in_one_line(error)}); allowed: text, numbers, lists"
+        ) from error
+    return text

@@ -11,13 +11,14 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from maskgrid.errors import InvalidTypeError, InvalidValueError
+from maskgrid.errors import InvalidTypeError, InvalidValueError, in_one_line
 from maskgrid.sampling.forking.fork_masks import ForkMasks
 from maskgrid.sampling.forking.fork_run import ForkRun
 from maskgrid.sampling.forking.patches import Patches
 from maskgrid.sampling.forking.state import State
 from maskgrid.sampling.latent_format import LatentFormat
 from maskgrid.sampling.noise_levels.noise_table import DiscreteTable, FlowTable, NoiseTable
+from maskgrid.sampling.result.check_latents_file import check_latents_file, read_facts
 
 __all__ = ["read_latents_file", "write_latents_file"]
 
@@ -74,15 +75,24 @@ def read_latents_file(path: str | PathLike[str], *, device: torch.device | str =
         with safe_open(str(path), framework="pt", device="cpu") as file:
             header = (file.metadata() or {}).get(_KEY)
             tensors: _Tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 if header else {}
-    except SafetensorError as error:
+    except FileNotFoundError:
+        raise
+    # It may hold numbers of kinds that torch does not know, or promise more than there is memory.
+    except (SafetensorError, OSError, RuntimeError, ValueError, TypeError, KeyError, MemoryError) as error:
         raise InvalidValueError(
-            f"{path} can't be read: {error}; allowed: a file of ForkLatents.save"
+            f"{path} can't be read: {in_one_line(error)}; allowed: a file of ForkLatents.save"
         ) from error
     if header is None:
         raise InvalidValueError(f"{path} holds no forks; allowed: a file of ForkLatents.save")
-    facts = json.loads(header)
-    if facts["version"] > _VERSION:
-        raise InvalidValueError(f"{path} is of version {facts['version']}; allowed: up to {_VERSION}")
+    try:
+        facts = read_facts(header, _VERSION)
+        check_latents_file(facts, tensors)
+        return _take_forks(facts, tensors, device)
+    except InvalidValueError as error:
+        raise InvalidValueError(f"{path}: {error}") from error
+
+
+def _take_forks(facts: _Facts, tensors: _Tensors, device: torch.device | str) -> dict[str, Any]:
     masks = _take_masks(facts["masks"], tensors)
     latents = tensors["image_latents"].to(device)
     numbers = tuple(facts["numbers"])
