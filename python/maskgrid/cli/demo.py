@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from maskgrid.cli.run_and_save import load, make_and_save
 from maskgrid.load_pipeline import BUNDLED, demo
-from maskgrid.pictures.images import pillow, read_image, to_pil
+from maskgrid.pictures.open_image import pillow
+from maskgrid.pictures.pixel_arrays import to_pil
+from maskgrid.pictures.read_sheet import read_image
 from maskgrid.result.folder import check_folder_is_free
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from maskgrid.pictures.images import pillow, to_pil
+from maskgrid.pictures.open_image import pillow
+from maskgrid.pictures.pixel_arrays import to_pil
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

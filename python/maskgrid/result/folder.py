@@ -14,8 +14,11 @@ import numpy as np
 from maskgrid._native import __version__
 from maskgrid.errors import InvalidTypeError, MaskGridError, OutputExistsError
 from maskgrid.geometry import Grid
-from maskgrid.pictures.images import pillow, read_image, to_pil
-from maskgrid.pictures.stencils import stencil_picture
+from maskgrid.pictures.local_path import local_path
+from maskgrid.pictures.pixel_arrays import to_pil
+from maskgrid.pictures.read_sheet import read_image, read_sheet
+from maskgrid.pictures.stencil_picture import stencil_picture
+from maskgrid.pictures.write_image import format_of, save_image
 from maskgrid.result.forks import Forks
 
 if TYPE_CHECKING:
@@ -57,7 +60,8 @@ def load_forks(folder: str | os.PathLike[str]) -> Forks:
         image, settings = str(manifest["image"]), dict(manifest["settings"])
     except (KeyError, TypeError, ValueError) as error:
         raise MaskGridError(f"{path / MANIFEST} is damaged ({error!r})") from error
-    original = read_image(path / image)
+    sheet = read_sheet(path / image)
+    original = sheet.pixels
     patches = np.empty((len(cells), *grid.cell, original.shape[2]), np.uint8)
     for patch, name, cell in zip(patches, names, cells, strict=True):
         pixels = read_image(path / name)
@@ -66,7 +70,7 @@ def load_forks(folder: str | os.PathLike[str]) -> Forks:
         patch[...] = pixels[grid.cell_rect(cell).slices]
     # The cells were cut from finished pictures, so they show as they are.
     alpha = np.ones((1, *grid.cell), np.float32)
-    return Forks(original, patches, cells, grid, alpha, settings=settings)
+    return Forks(original, patches, cells, grid, alpha, settings=settings, save_options=sheet.save_options)
 
 
 def check_folder_is_free(folder: str | os.PathLike[str], *, force: bool) -> Path:
@@ -132,11 +136,11 @@ def write_picture(
     force: bool = False,
     settings: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Writes a PNG as a whole or not at all.
+    """Writes a picture as a whole or not at all; the suffix decides its format.
 
     Args:
         image: The picture.
-        path: Where to.
+        path: Where to; see `maskgrid.pictures.write_image.SUFFIXES`.
         force: Replace a file that is there.
         settings: What goes into its metadata.
 
@@ -145,18 +149,20 @@ def write_picture(
 
     Raises:
         OutputExistsError: Something is there and `force` is False, or it is a folder.
+        InvalidValueError: A URL, or a suffix that stands for no format.
     """
-    target = Path(path)
+    target = local_path(path, "out")
     if os.path.lexists(target) and (not force or target.is_dir()):
         raise OutputExistsError(
             f"{target} exists; allowed: a new file, or force=True (--force) to replace a file"
         )
+    kind = format_of(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
     os.close(handle)
     fresh = Path(name)
     try:
-        _save(image, fresh, settings or {})
+        _save(image, fresh, settings or {}, kind)
         fresh.chmod(0o644)
         fresh.replace(target)
     finally:
@@ -240,14 +246,8 @@ def _grid_fields(grid: Grid) -> dict[str, Any]:
     return {"rows": grid.rows, "columns": grid.columns, **pairs, "stride": grid.stride}
 
 
-def _save(image: Image, path: Path, settings: Mapping[str, Any]) -> None:
-    pillow()
-    from PIL.PngImagePlugin import PngInfo
-
-    info = PngInfo()
-    if settings:
-        info.add_itxt("maskgrid", _json(settings))
-    image.save(path, "PNG", pnginfo=info)
+def _save(image: Image, path: Path, settings: Mapping[str, Any], kind: str = "PNG") -> None:
+    save_image(image, path, kind, text=_json(settings) if settings else "")
 
 
 def _json(value: Any) -> str:

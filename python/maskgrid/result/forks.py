@@ -13,7 +13,7 @@ import numpy as np
 from maskgrid.errors import InvalidTypeError, InvalidValueError
 from maskgrid.geometry import canvas
 from maskgrid.pictures.contact_sheet import contact_sheet, tinted
-from maskgrid.pictures.images import to_pil
+from maskgrid.pictures.pixel_arrays import to_pil
 
 if TYPE_CHECKING:
     import os
@@ -46,6 +46,7 @@ class Forks(Sequence["Image"]):
         latents: `maskgrid.sampling.ForkLatents`, what the sampling gave; None where it is not known.
         stencil: (h, w) or (N, h, w), what was allowed to change; None where it is not known.
         settings: What made them; goes into the manifest.
+        save_options: The sheet's `icc_profile` and `dpi`, as far as it has them; every picture keeps them.
 
     Raises:
         InvalidValueError: Shapes that don't go together, or a cell that does not exist.
@@ -62,6 +63,7 @@ class Forks(Sequence["Image"]):
         latents: ForkLatents | None = None,
         stencil: NDArray[Any] | None = None,
         settings: Mapping[str, Any] | None = None,
+        save_options: Mapping[str, Any] | None = None,
     ) -> None:
         expected = (len(cells), *grid.cell, original.shape[2])
         if patches.shape != expected:
@@ -83,11 +85,12 @@ class Forks(Sequence["Image"]):
         self.latents = latents
         self.stencil = stencil
         self.settings = dict(settings or {})
+        self.save_options = dict(save_options or {})
 
     @property
     def original(self) -> Image:
         """The sheet as it was."""
-        return to_pil(self._original)
+        return self._picture(self._original)
 
     @property
     def images(self) -> Forks:
@@ -110,7 +113,7 @@ class Forks(Sequence["Image"]):
 
     def merged(self) -> Image:
         """Every new cell in one sheet; where a cell has several forks, the last one counts."""
-        return to_pil(self._pasted(range(len(self))))
+        return self._picture(self._pasted(range(len(self))))
 
     def pick(self, choice: Mapping[int | tuple[int, int], int] | Sequence[int]) -> Image:
         """One sheet with the cells that were chosen, the rest as it was.
@@ -127,7 +130,7 @@ class Forks(Sequence["Image"]):
             IndexError: There is no such fork.
         """
         if not isinstance(choice, Mapping):
-            return to_pil(self._pasted([self._number(fork) for fork in choice]))
+            return self._picture(self._pasted([self._number(fork) for fork in choice]))
         numbers = []
         for where, fork in choice.items():
             cell = self.grid.index_of(*where) if isinstance(where, tuple) else where
@@ -138,7 +141,7 @@ class Forks(Sequence["Image"]):
                     f"forks of cell {cell}: {[i for i, c in enumerate(self.cells) if c == cell]}"
                 )
             numbers.append(number)
-        return to_pil(self._pasted(numbers))
+        return self._picture(self._pasted(numbers))
 
     def contact_sheet(self) -> Image:
         """Before, stencil and after side by side, rows and columns numbered; small sheets are enlarged."""
@@ -192,7 +195,7 @@ class Forks(Sequence["Image"]):
     def __getitem__(self, index: slice) -> Forks: ...
     def __getitem__(self, index: int | slice) -> Image | Forks:
         if not isinstance(index, slice):
-            return to_pil(self.array(index))
+            return self._picture(self.array(index))
         return Forks(
             self._original,
             self._patches[index],
@@ -202,6 +205,7 @@ class Forks(Sequence["Image"]):
             latents=self.latents[index] if self.latents is not None else None,
             stencil=self.stencil,
             settings=self.settings,
+            save_options=self.save_options,
         )
 
     def __iter__(self) -> Iterator[Image]:
@@ -222,6 +226,7 @@ class Forks(Sequence["Image"]):
             np.concatenate([self._alpha, other._alpha]),
             stencil=self.stencil,
             settings=self.settings,
+            save_options=self.save_options or other.save_options,
         )
 
     def __repr__(self) -> str:
@@ -248,6 +253,12 @@ class Forks(Sequence["Image"]):
             f"seed {told['seed']}" if "seed" in told else "",
         ]
         return " \N{MIDDLE DOT} ".join(part for part in parts if part)
+
+    def _picture(self, pixels: NDArray[np.uint8]) -> Image:
+        """A picture in the sheet's colours, at its resolution."""
+        image = to_pil(pixels)
+        image.info.update(self.save_options)
+        return image
 
     def _number(self, index: int) -> int:
         try:

@@ -14,7 +14,7 @@ from torch import Tensor
 from maskgrid.errors import InvalidTypeError, MaskGridError, in_one_line
 from maskgrid.hosts.diffusers.hosted_scheduler import exchanged
 from maskgrid.hosts.diffusers.pipeline_host import DiffusersHost
-from maskgrid.pictures.images import eight_bits, to_pil
+from maskgrid.pictures.pixel_arrays import eight_bits, to_pil
 from maskgrid.sampling import Controls, prepare_forks
 
 if TYPE_CHECKING:
