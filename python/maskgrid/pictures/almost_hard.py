@@ -64,11 +64,16 @@ def is_almost_hard(values: NDArray[np.float32]) -> bool:
     return bool(np.count_nonzero(grey & ~near) <= max(1, _FAR * edge))
 
 
-def settle(mask: NDArray[Any]) -> tuple[NDArray[Any], str]:
-    """A mask out of a lossy file as it was drawn: hard where it is almost hard, else without false black.
+def settle(mask: NDArray[Any], *, lossy: bool) -> tuple[NDArray[Any], str]:
+    """A mask out of a picture as it was drawn, without the black and white that a compression left grey.
+
+    An almost hard mask becomes hard where the file is lossy; in another file its grey edge stays, and what
+    looks black or white becomes it. A soft mask stays as it is; out of a lossy file it loses what looks black
+    or white and is not.
 
     Args:
         mask: (H, W) uint8, or floats in [0, 1].
+        lossy: Whether the picture comes from a compression that changes pixels, as JPEG's does.
 
     Returns:
         The mask in its dtype, and what was done in words; "" where nothing was.
@@ -77,15 +82,19 @@ def settle(mask: NDArray[Any]) -> tuple[NDArray[Any], str]:
     values = mask.astype(np.float32) / np.float32(top)
     if not np.isfinite(values).all():
         return mask, ""
-    settled = np.where(values >= 0.5, 1, 0) if is_almost_hard(values) else snap(values)
-    hard = bool(np.isin(settled, (0, 1)).all())
+    is_almost = is_almost_hard(values)
+    if not (lossy or is_almost):
+        return mask, ""
+    settled = np.where(values >= 0.5, 1, 0) if lossy and is_almost else snap(values)
     changed = int(np.count_nonzero(settled != values))
     if not changed:
         return mask, ""
-    what = "made black and white again" if hard else "taken for the black and white that they look like"
-    return np.rint(settled * top).astype(
-        mask.dtype
-    ), f"{changed} pixels that its compression left grey were {what}"
+    result = np.rint(settled * top) if top == 255 else settled
+    if lossy and is_almost:
+        what = "left grey by its compression were made black and white again"
+    else:
+        what = "nearly black or white were taken for the black and white that they look like"
+    return result.astype(mask.dtype), f"{changed} pixels {what}"
 
 
 def _is_grey(values: NDArray[np.float32]) -> NDArray[np.bool_]:

@@ -50,7 +50,7 @@ def _spread(colours: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArra
         return colours
     height, width = weight.shape[:2]
     total = _halved(weight)
-    mean = _halved(colours * weight) / np.maximum(total, np.float32(1e-9))
+    mean = (_halved(colours * weight) / np.maximum(total, 1e-9)).astype(np.float32, copy=False)
     wider = _doubled(_spread(mean, np.minimum(total, 1)))[:height, :width]
     return np.where(weight > 0, colours, wider)
 

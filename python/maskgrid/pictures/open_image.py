@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import threading
@@ -15,8 +14,6 @@ from maskgrid.errors import InvalidTypeError, InvalidValueError, MaskGridError, 
 from maskgrid.pictures.local_path import local_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from PIL.Image import Image
 
 __all__ = ["FORMATS", "OpenedImage", "is_openable", "is_picture", "open_image", "pillow"]
@@ -25,7 +22,7 @@ FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "GIF", "TIFF", "BMP")
 """What is looked for in a file, whatever its name says. None of these starts another program."""
 
 _LOSSY = frozenset({"JPEG", "MPO", "WEBP", "AVIF"})
-_LIMIT = threading.Lock()
+_GUARD = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -92,33 +89,39 @@ def open_image(source: Any, *, name: str = "image", max_pixels: int | None = Non
     if is_picture(source):
         # What a file says of its depth is gone once it is decoded.
         depth = _depth(source)
-        _load(source, name)
-        _tell_frames(source, name)
+        _tell_frames(_load(source, name), name)
         return OpenedImage(source, depth, source.format in _LOSSY)
     data, label = _data(source, name)
+    limit = _pixel_limit(max_pixels)
     try:
-        with _limit(max_pixels):
-            file = pillow().open(io.BytesIO(data), formats=_formats())
-            _check_size(file, name, label, max_pixels)
-            lossy = file.format in _LOSSY and b"VP8L" not in data
-            depth = 10 if file.format == "AVIF" and _is_deep_avif(data) else _depth(file)
-            # Some versions of Pillow read 16 bits of grey as 32.
-            wide = (file.format, file.mode) == ("PNG", "I")
-            picture = import_module("PIL.ImageOps").exif_transpose(file.convert("I;16") if wide else file)
-            opened = OpenedImage(picture, 16 if wide else depth, lossy)
+        file = _open_within(data, limit, raised=max_pixels is not None)
+        width, height = file.size
+        if limit is not None and width * height > limit:
+            raise _too_large(f"{height} x {width} px (height x width)", name, label, limit)
+        lossy = file.format in _LOSSY and b"VP8L" not in data
+        depth = 10 if file.format == "AVIF" and _is_deep_avif(data) else _depth(file)
+        frames = _frames(file)
+        # Some versions of Pillow read 16 bits of grey as 32.
+        wide = (file.format, file.mode) == ("PNG", "I")
+        picture = import_module("PIL.ImageOps").exif_transpose(file.convert("I;16") if wide else file)
     except MaskGridError:
         raise
     # Pillow raises nearly anything for a broken file: SyntaxError, OverflowError, RecursionError.
     except Exception as error:
-        raise _unreadable(error, name, label, max_pixels) from error
-    _tell_frames(file, name)
-    return opened
+        raise _unreadable(error, name, label, limit) from error
+    _tell_frames(frames, name)
+    return OpenedImage(picture, 16 if wide else depth, lossy)
 
 
-def _tell_frames(file: Any, name: str) -> None:
-    frames = getattr(file, "n_frames", 1) if getattr(file, "is_animated", False) else 1
+def _frames(file: Any) -> int:
+    """How many frames or pages there are."""
     # The second picture of a camera's MPO is a preview or another eye's.
-    if frames > 1 and file.format != "MPO":
+    is_many = getattr(file, "is_animated", False) and getattr(file, "format", None) != "MPO"
+    return file.n_frames if is_many else 1
+
+
+def _tell_frames(frames: int, name: str) -> None:
+    if frames > 1:
         warnings.warn(
             f"{name}: the file has {frames} frames or pages, of which the first one is taken; lay the frames "
             "out as a sheet of cells to redraw them all",
@@ -127,9 +130,11 @@ def _tell_frames(file: Any, name: str) -> None:
         )
 
 
-def _load(image: Any, name: str) -> None:
+def _load(image: Any, name: str) -> int:
+    """Have a PIL image read its file, if it has not yet; returns how many frames that has."""
     try:
         image.load()
+        return _frames(image)
     except Exception as error:
         raise MaskGridError(f"{name}: the PIL image can't be decoded ({in_one_line(error)})") from error
 
@@ -180,29 +185,29 @@ def _formats() -> list[str]:
     return [name for name in FORMATS if name in image.OPEN]
 
 
-@contextlib.contextmanager
-def _limit(max_pixels: int | None) -> Iterator[None]:
-    """Pillow's guard at another number, which is for a moment that of all threads."""
+def _pixel_limit(max_pixels: int | None) -> int | None:
+    """The most pixels of a file; None where somebody has taken Pillow's guard away."""
     if max_pixels is None:
-        yield
-        return
+        # Not while another thread has raised the guard for a file of its own.
+        with _GUARD:
+            limit: int | None = pillow().MAX_IMAGE_PIXELS
+        return limit
     if isinstance(max_pixels, bool) or not isinstance(max_pixels, int) or max_pixels < 1:
         raise InvalidValueError(f"max_pixels is {max_pixels!r}; allowed: a whole number from 1")
-    image = pillow()
-    with _LIMIT:
-        before = image.MAX_IMAGE_PIXELS
-        image.MAX_IMAGE_PIXELS = max_pixels
+    return max_pixels
+
+
+def _open_within(data: bytes, limit: int | None, *, raised: bool) -> Any:
+    """A file whose header was read; Pillow's guard, one for all threads, is raised in that moment only."""
+    image, formats = pillow(), _formats()
+    if not raised:
+        return image.open(io.BytesIO(data), formats=formats)
+    with _GUARD:
+        before, image.MAX_IMAGE_PIXELS = image.MAX_IMAGE_PIXELS, limit
         try:
-            yield
+            return image.open(io.BytesIO(data), formats=formats)
         finally:
             image.MAX_IMAGE_PIXELS = before
-
-
-def _check_size(file: Any, name: str, label: str, max_pixels: int | None) -> None:
-    limit = pillow().MAX_IMAGE_PIXELS if max_pixels is None else max_pixels
-    width, height = file.size
-    if limit is not None and width * height > limit:
-        raise _too_large(f"{height} x {width} px (height x width)", name, label, limit)
 
 
 def _too_large(size: str, name: str, label: str, limit: int) -> InvalidValueError:
@@ -212,10 +217,10 @@ def _too_large(size: str, name: str, label: str, limit: int) -> InvalidValueErro
     )
 
 
-def _unreadable(error: Exception, name: str, label: str, max_pixels: int | None) -> MaskGridError:
+def _unreadable(error: Exception, name: str, label: str, limit: int | None) -> MaskGridError:
     image = pillow()
     if isinstance(error, (image.DecompressionBombError, image.DecompressionBombWarning)):
-        return _too_large("a picture of more pixels", name, label, max_pixels or image.MAX_IMAGE_PIXELS)
+        return _too_large("a picture of more pixels", name, label, limit or 0)
     unknown = type(error).__name__ == "UnidentifiedImageError"
     reason = "another format, or broken" if unknown else f"{type(error).__name__}: {in_one_line(error)}"
     return MaskGridError(

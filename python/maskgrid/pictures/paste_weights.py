@@ -130,7 +130,7 @@ def _unit_values(stencil: NDArray[Any]) -> NDArray[np.float32]:
 
 def _warn_of_faint(values: NDArray[np.float32]) -> None:
     brightest = float(values.max(initial=0))
-    if brightest < 0.5:
+    if 0 < brightest < 0.5:
         warnings.warn(
             f"the brightest pixel of the stencil has {brightest:.0%}, so that at most that much of a new "
             "cell shows. Where what is not black was meant to be white, make it hard with a threshold below "

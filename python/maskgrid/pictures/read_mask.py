@@ -49,8 +49,8 @@ def read_mask(
 
     In a picture what is visible decides which channel is the mask, see
     `maskgrid.pictures.mask_channel.choose_channel`; so it does in an array (H, W, C) or (N, H, W, C) with C
-    of 3 or 4. From a file whose compression changes pixels (JPEG, WebP, AVIF) a mask that is black and white
-    but for that becomes black and white again, and any other loses what looks black or white and is not.
+    of 3 or 4. What a compression left grey in a picture is settled, see
+    `maskgrid.pictures.almost_hard.settle`.
 
     Args:
         mask: A path, the bytes of a file, an open file, a PIL image, an array or a tensor; a path that ends
@@ -63,9 +63,9 @@ def read_mask(
         The mask, and what was taken; 16 bits and floats become float32.
 
     Raises:
-        InvalidTypeError: None of these, or a picture with integers of 32 bits other than 0 and 1 or 0 and
-        255. InvalidValueError: A picture whose brightness and alpha both vary without a channel named, a
-            channel that is not there, a URL, or too many pixels.
+        InvalidTypeError: None of these, or integers of 32 bits other than 0 and 1 or 0 and 255.
+        InvalidValueError: A picture whose brightness and alpha both vary without a channel named, a channel
+            that is not there, a URL, or too many pixels.
         MaskGridError: A file that can't be read.
     """
     if isinstance(mask, PixelMask):
@@ -80,9 +80,8 @@ def read_mask(
     notes: list[str] = []
     if opened.depth > 8 and values.dtype == np.uint8:
         notes.append(f"its {opened.depth} bits are read as 8")
-    if opened.lossy:
-        values, note = settle(values)
-        notes += [note] if note else []
+    values, note = settle(values, lossy=opened.lossy)
+    notes += [note] if note else []
     return PixelMask(np.ascontiguousarray(values), taken, tuple(notes))
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from maskgrid.errors import InvalidTypeError, InvalidValueError
 from maskgrid.geometry import canvas
-from maskgrid.pictures.contact_sheet import contact_sheet, tinted
+from maskgrid.pictures.contact_sheet import Panel, contact_sheet
 from maskgrid.pictures.pixel_arrays import to_pil
 
 if TYPE_CHECKING:
@@ -144,16 +144,29 @@ class Forks(Sequence["Image"]):
         return self._picture(self._pasted(numbers))
 
     def contact_sheet(self) -> Image:
-        """Before, stencil and after side by side, rows and columns numbered; small sheets are enlarged."""
+        """Before, stencil and after as panels, rows and columns numbered; small sheets are enlarged.
+
+        Where cells have several forks there is a panel "after" for each of them.
+        """
         alpha = np.zeros(tuple(self.grid.canvas), np.float32)
         for i, rect in enumerate(self._rects):
-            alpha[rect.slices] = self._alpha[i]
+            alpha[rect.slices] = np.maximum(alpha[rect.slices], self._alpha[i])
+        layers = self._layers()
         panels = [
-            ("before", self._original),
-            ("stencil", tinted(self._original, alpha)),
-            ("after", self._pasted(range(len(self)))),
+            Panel("before", self._original),
+            Panel("stencil", self._original, alpha),
+            *(
+                Panel(
+                    "after" if len(layers) == 1 else f"after, {number + 1} of {len(layers)}",
+                    self._pasted(layer),
+                )
+                for number, layer in enumerate(layers)
+            ),
         ]
-        return contact_sheet(panels, self.grid, footer=self._caption())
+        prompt, settings = self._caption()
+        sheet = contact_sheet(panels, self.grid, prompt=prompt, settings=settings)
+        sheet.info.update(self.save_options)
+        return sheet
 
     def save(self, folder: str | os.PathLike[str], *, force: bool = False) -> Path:
         """Writes one PNG a fork, `merged.png`, `contact.png` and `manifest.json`.
@@ -241,18 +254,28 @@ class Forks(Sequence["Image"]):
         data = base64.b64encode(buffer.getvalue()).decode("ascii")
         return f'<img alt="{len(self)} forks: before, stencil, after" src="data:image/png;base64,{data}">'
 
-    def _caption(self) -> str:
-        """The settings in a line."""
+    def _layers(self) -> list[list[int]]:
+        """All forks in sheets that each have at most one of a cell; one of no forks where there are none."""
+        layers: list[list[int]] = []
+        seen: dict[int, int] = {}
+        for number, cell in enumerate(self.cells):
+            layer = seen[cell] = seen.get(cell, -1) + 1
+            layers += [[]] * (layer == len(layers))
+            layers[layer] = [*layers[layer], number]
+        return layers or [[]]
+
+    def _caption(self) -> tuple[str, str]:
+        """The prompt, and the settings in a line."""
         told = self.settings
         prompt, fork_at, mode = told.get("prompt"), told.get("fork_at"), str(told.get("mode", ""))
+        words = prompt if isinstance(prompt, str) else "a prompt for each cell" if prompt else ""
         parts = [
-            prompt if isinstance(prompt, str) else "a prompt for each cell" if prompt else "",
             _MODES.get(mode, mode) if fork_at is None else f"forked at step {fork_at}",
             told.get("sampler", ""),
             f"{told['steps']} steps" if "steps" in told else "",
             f"seed {told['seed']}" if "seed" in told else "",
         ]
-        return " \N{MIDDLE DOT} ".join(part for part in parts if part)
+        return words, " \N{MIDDLE DOT} ".join(part for part in parts if part)
 
     def _picture(self, pixels: NDArray[np.uint8]) -> Image:
         """A picture in the sheet's colours, at its resolution."""
