@@ -31,7 +31,7 @@ def draw_line(draw: Any, place: tuple[float, float], text: str, size: int, **opt
 
 def line_width(text: str, size: int) -> float:
     """How wide a line is, in pixels."""
-    return sum(font.getlength(part) for part, font in _runs(text, size))
+    return float(sum(font.getlength(part) for part, font in _runs(text, size)))
 
 
 def legible(text: str, size: int = 14) -> str:
@@ -42,7 +42,7 @@ def legible(text: str, size: int = 14) -> str:
         size: Of the letters, in pixels.
 
     Returns:
-        Without line breaks and invisible marks; `\\u5c0f` in place of a letter that would be a box.
+        Without line breaks and invisible marks, and with an escape in place of what would be a box.
     """
     shown = "".join(each for each in text if each.isspace() or unicodedata.category(each) not in ("Cc", "Cf"))
     line = " ".join(unicodedata.normalize("NFC", shown).split())
@@ -62,7 +62,8 @@ def wrap_text(text: str, size: int, width: float, lines: int) -> list[str]:
         The lines; none for an empty text.
     """
     # No letter is thinner than a pixel, so that a text of any length is measured quickly.
-    rest, result = text[: int(width) * lines + 1], []
+    rest = text[: int(width) * lines + 1]
+    result: list[str] = []
     while rest and len(result) < lines:
         count = _fitting(rest, size, width)
         space = rest.rfind(" ", 0, count + 1)

@@ -59,11 +59,11 @@ def lay_out_panels(grid: Grid, titles: Sequence[float]) -> PanelLayout:
         titles: How many pixels wide the title of each panel is.
 
     Returns:
-        The layout: strips one below the other, up to four other sheets side by side, more in rows of four.
+        The layout: strips one below the other, other sheets in even rows of up to four.
     """
     height, width = grid.canvas
     count, is_strip = len(titles), width >= _STRIP * height
-    columns = 1 if is_strip else min(count, _IN_A_ROW)
+    columns = 1 if is_strip else math.ceil(count / math.ceil(count / _IN_A_ROW))
     many = count > _IN_A_ROW and not is_strip
     side, most = (_SIDE * (2 if is_strip else 1) / (2 if many else 1), _MOST / (2 if many else 1))
     longest = max(height, width)
