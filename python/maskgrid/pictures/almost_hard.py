@@ -23,6 +23,8 @@ Measured on five drawings of 128 x 128 px: JPEG of quality 10 to 95 and WebP of 
 pixels a pixel of the edge, 1.2 between 25 and 75 %; anti-aliased edges 1.3 and 1.0; a Gaussian blur of 1 px
 has 1.6 to 2.0 between 25 and 75 %, a ramp of w px has w / 2.
 """
+_WHITE = 0.25
+"""The least share of what lies above 1/2 that is white: not so in noise, nor where all is grey."""
 _BLOCK = 8
 """Pixels that the noise of a JPEG reaches, the side of its blocks."""
 
@@ -41,9 +43,9 @@ def count_grey(values: NDArray[np.float32]) -> int:
 def is_almost_hard(values: NDArray[np.float32]) -> bool:
     """Whether the grey of a mask is that of an anti-aliased edge or of a lossy file, not of a soft mask.
 
-    That is where it has white, and at most, for each pixel of the edge (at the level 1/2), 4 that are neither
-    black nor white within 8/255, 1.5 between 25 and 75 %, and 0.1 more than 8 px away from the edge (or a
-    single one).
+    That is where a quarter of what lies above 1/2 is white within 8/255, and where there are at most, for
+    each pixel of the edge at 1/2, 4 pixels that are neither black nor white, 1.5 between 25 and 75 %, and 0.1
+    more than 8 px away from the edge (or a single one).
 
     Args:
         values: (H, W) or (N, H, W) float32 in [0, 1].
@@ -54,9 +56,9 @@ def is_almost_hard(values: NDArray[np.float32]) -> bool:
     grey = _is_grey(values)
     if not grey.any():
         return True
-    if values.max() < 1 - NEAR:
-        return False
     hard = values >= 0.5
+    if int((values >= 1 - NEAR).sum()) < max(_WHITE * int(hard.sum()), 1):
+        return False
     edge = np.count_nonzero(hard & ~masks.shrink(hard, 1))
     if grey.sum() > _GREY * edge or (grey & (np.abs(values - 0.5) < 0.25)).sum() > _HALF_TONES * edge:
         return False

@@ -70,8 +70,8 @@ def open_image(source: Any, *, name: str = "image", max_pixels: int | None = Non
     """A picture from a path, from bytes, from an open file or from a PIL image, decoded.
 
     A file is turned as its EXIF tag says; a PIL image is taken as it is. Of several frames or pages the first
-    one is taken, with a `MaskGridWarning`. An open file is read from where it stands, or from its start where
-    it stands at its end, and left where it stood.
+    one is taken, with a `MaskGridWarning`. An open file is read from its start, as Pillow does it,
+    and left where it stood.
 
     Args:
         source: Where the picture is.
@@ -163,10 +163,9 @@ def _read_open_file(file: Any, name: str) -> bytes:
     try:
         seekable = file.seekable() if hasattr(file, "seekable") else hasattr(file, "seek")
         start = file.tell() if seekable else 0
-        data = file.read()
-        if seekable and not data:
+        if seekable:
             file.seek(0)
-            data = file.read()
+        data = file.read()
         if seekable:
             file.seek(start)
     except Exception as error:

@@ -28,6 +28,8 @@ _EXACT = {
     "PA": "a palette with alpha",
 }
 """Modes whose every colour has just one equal in RGB, as a note calls them."""
+_ACROSS, _DOWN, _UNIT, _INCH, _CENTIMETRE = 282, 283, 296, 2, 3
+"""Tags of EXIF, and what the unit of a resolution may be."""
 
 
 def read_sheet(image: Any, *, name: str = "image", max_pixels: int | None = None) -> Sheet:
@@ -143,9 +145,15 @@ def _converted(picture: Image, mode: str) -> Image:
 
 
 def _dpi(picture: Image) -> tuple[float, float] | None:
+    """Pixels per inch across and down, out of the file's own fields or, as in a WebP, out of its EXIF."""
     dpi: Any = picture.info.get("dpi")
+    scale = 1.0
+    if dpi is None and "exif" in picture.info:
+        tags = picture.getexif()
+        dpi = tags.get(_ACROSS), tags.get(_DOWN)
+        scale = {_INCH: 1.0, _CENTIMETRE: 2.54}.get(tags.get(_UNIT, _INCH), 0.0)
     try:
-        across, down = (float(number) for number in dpi)
+        across, down = (float(number) * scale for number in dpi)
     except (TypeError, ValueError, ZeroDivisionError):
         return None
     return (across, down) if 0 < across < 1e6 and 0 < down < 1e6 else None
