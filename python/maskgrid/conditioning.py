@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from maskgrid.errors import InvalidTypeError, InvalidValueError
-from maskgrid.pictures.images import continued, to_pil
+from maskgrid.pictures.pixel_arrays import extend_border, to_pil
 from maskgrid.run_arguments import TEXTS, nearest_argument
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _check_words(host: DiffusersHost, options: RunOptions) -> None:
 
 def _picture(image: NDArray[np.uint8], canvas: Size | None) -> Any:
     """A picture as a PIL image without alpha; a ControlNet's continued like the sheet."""
-    return to_pil(image[..., :3] if canvas is None else continued(image, canvas))
+    return to_pil(image if canvas is None else extend_border(image, canvas))
 
 
 def _own_name(host: DiffusersHost, name: str) -> str:

@@ -17,7 +17,7 @@ from maskgrid.errors import (
     in_one_line,
     is_out_of_memory,
 )
-from maskgrid.pictures.images import continued
+from maskgrid.pictures.pixel_arrays import extend_border
 from maskgrid.sampling import ForkLatents
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def encode_sheet(host: DiffusersHost, pixels: NDArray[np.uint8], canvas: Size) -
     Raises:
         AutoencoderError: It did not fit into memory.
     """
-    tensor = torch.from_numpy(continued(pixels, canvas)).permute(2, 0, 1)[None].float()
+    tensor = torch.from_numpy(extend_border(pixels, canvas)).permute(2, 0, 1)[None].float()
     try:
         return host.encode(tensor / 127.5 - 1)
     except (MemoryError, RuntimeError) as error:

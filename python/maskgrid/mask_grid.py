@@ -12,7 +12,7 @@ from maskgrid.encode_decode import decode_forks, eight_bit_picture, encode_sheet
 from maskgrid.errors import MaskGridError
 from maskgrid.hosts.diffusers import DiffusersHost
 from maskgrid.load_pipeline import load_pipeline
-from maskgrid.pictures.images import to_pil
+from maskgrid.pictures.pixel_arrays import to_pil
 from maskgrid.result.fork_records import run_settings
 from maskgrid.result.forks import Forks
 from maskgrid.result.repeat_runs import recorded_model, repeat_runs
@@ -99,10 +99,14 @@ class MaskGrid:
         """Make the forks.
 
         Args:
-            image: The sheet: a path, a PIL image, an array or a tensor; see
-                `maskgrid.pictures.images.read_image`.
+            image: The sheet: a path, bytes, an open file, a PIL image, an array or a tensor; see
+                `maskgrid.pictures.read_sheet.read_sheet`.
             mask: The stencil, white may change: as large as one cell, one per cell, or as large as the sheet.
-                What `image` may be, and what `maskgrid.masks` takes.
+                What `image` may be, and what `maskgrid.masks` takes; see
+                `maskgrid.pictures.read_mask.read_mask`.
+            mask_channel: Which part of a picture is the mask, where both its brightness and its alpha vary:
+                "alpha", "luminance" or "red".
+            max_pixels: The most pixels of a file that are decoded, in place of Pillow's guard.
             rows: Rows of cells.
             columns: Columns of cells.
             gap: Pixels between cells.
@@ -114,8 +118,9 @@ class MaskGrid:
             control_image: A ControlNet's or T2I-Adapter's picture, as large as the sheet, or a list of them.
             reference_image: Pictures of any size that the network goes by, such as Flux.2's.
             coverage: How pixels of the stencil become latent cells, see `ForkPlan`.
-            feather: Pixels inside a hard stencil's edge over which old and new mix; default the VAE's stride.
-                A soft stencil is its own feather.
+            feather: Pixels inside the stencil's edge over which old and new mix, at most half the thickness
+                of what is white; default the VAE's stride, and 0 for a soft stencil, which is its own
+                feather. See `maskgrid.pictures.paste_weights.paste_weights`.
             micro_batch: The most forks in one pipeline call; default all.
             callback: Told a `Progress` after each call of the network; returning False stops the run.
             decode_callback: Told after each picture how many are decoded, and of how many.
@@ -149,7 +154,7 @@ class MaskGrid:
         inputs = log.listening(inputs)
         decode = partial(self._decode, inputs=inputs, hand_over=hand_over, log=log)
         with self.host.reserve(), log.run(inputs, plan, self.host.name), finish_as_pictures(decode):
-            sheet = encode_sheet(self.host, inputs.pixels, plan.forks.grid.canvas)
+            sheet = encode_sheet(self.host, inputs.sheet.colours, plan.forks.grid.canvas)
             table = self.host.table(plan.latent_size, inputs.options.steps)
             sampling = prepare_forks(
                 sheet,
@@ -268,4 +273,5 @@ def _forks_of(
         latents=latents,
         stencil=inputs.stencil,
         settings=settings,
+        save_options=inputs.sheet.save_options,
     )

@@ -20,6 +20,7 @@ from maskgrid.sampling.forking.progress import Callback  # noqa: TC001 - the sig
 __all__ = [
     "ARGUMENT_NAMES",
     "TEXTS",
+    "ChannelName",
     "CoverageName",
     "DecodeCallback",
     "RunArguments",
@@ -30,6 +31,7 @@ __all__ = [
     "split_options",
 ]
 
+ChannelName = Literal["alpha", "luminance", "red"]
 CoverageName = Literal["center", "nearest", "area", "max", "min"]
 DecodeCallback = Callable[[int, int], object]
 """Told how many pictures are decoded, and of how many."""
@@ -43,6 +45,8 @@ class RunArguments(ControlOptions, total=False):
 
     image: Required[Any]
     mask: Required[Any]
+    mask_channel: ChannelName | None
+    max_pixels: int | None
     rows: int
     columns: int
     gap: Pixels
@@ -74,6 +78,8 @@ class RunOptions:
         matched: The names in `pipe_kwargs` that were given as arguments of the run's own.
     """
 
+    mask_channel: ChannelName | None = None
+    max_pixels: int | None = None
     rows: int = 1
     columns: int = 1
     gap: Pixels = 0
@@ -107,7 +113,7 @@ class RunOptions:
         """What a record of the run should have besides its controls' defaults, callbacks left out."""
         always = ("rows", "columns", "gap", "margin", "prompt", "negative_prompt", "cfg", "coverage")
         values = {name: getattr(self, name) for name in (*always, "feather", "micro_batch")}
-        others = (*TEXTS, "control_image", "reference_image")
+        others = (*TEXTS, "control_image", "reference_image", "max_pixels")
         values |= {name: getattr(self, name) for name in others if getattr(self, name) is not None}
         return {**values, **{name: getattr(self.controls, name) for name in self.chosen}, **self.pipe_kwargs}
 

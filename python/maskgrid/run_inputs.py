@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from maskgrid.errors import InvalidTypeError, InvalidValueError, MaskGridError
 from maskgrid.geometry import ForkPlan, Grid
-from maskgrid.pictures.images import read_image, read_stencil
-from maskgrid.pictures.stencils import fit_stencil
+from maskgrid.pictures.fit_stencil import fit_stencil
+from maskgrid.pictures.flatten_alpha import flatten_alpha
+from maskgrid.pictures.read_mask import read_mask
+from maskgrid.pictures.read_sheet import read_image, read_sheet
 from maskgrid.run_arguments import TEXTS, DecodeCallback, RunOptions, split_options
 from maskgrid.sampling.argument_checks import check_count, check_number
 
@@ -22,9 +24,13 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from maskgrid.pictures.sheet import Sheet
     from maskgrid.sampling.forking.progress import Callback
 
 __all__ = ["RunInputs", "read_inputs"]
+
+_GROUNDS = {"control_image": 0, "reference_image": 255}
+"""What pictures with alpha are laid over: lines and depths are drawn on black, things stand before white."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -33,21 +39,28 @@ class RunInputs:
 
     Attributes:
         options: What was asked for.
-        pixels: (H, W, 3 or 4) uint8, the sheet.
+        sheet: As it was read: its pixels, what a model sees of it, its colour profile and resolution.
         grid: Where the cells lie in it, in pixels: stride 1.
         stencil: (h, w), (N, h, w) or (N, h, w, C), white may change.
+        notes: What was done to the sheet and which part of a picture was taken as the stencil, in words.
         texts: By name, one for all cells or a list with one for each.
         seeds: "same", "increment", or a list with one for each cell.
-        pictures: By name, what a ControlNet or the network itself goes by: (h, w, 3 or 4) uint8 each.
+        pictures: By name, what a ControlNet or the network itself goes by: (h, w, 3) uint8 each.
     """
 
     options: RunOptions
-    pixels: NDArray[np.uint8]
+    sheet: Sheet
     grid: Grid
     stencil: NDArray[Any]
+    notes: tuple[str, ...]
     texts: Mapping[str, str | list[str]]
     seeds: str | list[int]
     pictures: Mapping[str, NDArray[np.uint8] | list[NDArray[np.uint8]]]
+
+    @property
+    def pixels(self) -> NDArray[np.uint8]:
+        """(H, W, 3 or 4) uint8: the sheet's own, bit for bit."""
+        return self.sheet.pixels
 
     def reporting_to(self, callback: Callback | None, decode_callback: DecodeCallback | None) -> RunInputs:
         """The same run with other callbacks."""
@@ -74,17 +87,19 @@ def read_inputs(arguments: Mapping[str, Any]) -> RunInputs:
     for name in ("image", "mask"):
         if arguments.get(name) is None:
             raise InvalidTypeError(f"{name} is missing; allowed: a path, a picture, an array or a tensor")
-    pixels = read_image(arguments["image"])
+    sheet = read_sheet(arguments["image"], max_pixels=options.max_pixels)
     shape = {"gap": options.gap, "margin": options.margin}
-    grid = Grid(options.rows, options.columns, canvas=pixels.shape[:2], **shape, stride=1)
-    stencil = fit_stencil(read_stencil(arguments["mask"]), grid)
+    grid = Grid(options.rows, options.columns, canvas=sheet.pixels.shape[:2], **shape, stride=1)
+    mask = read_mask(arguments["mask"], channel=options.mask_channel, max_pixels=options.max_pixels)
+    stencil = fit_stencil(mask.values, grid)
     _check_stencil(stencil, grid, options)
     texts = {name: _per_cell(getattr(options, name), name, grid, str) for name in TEXTS}
     return RunInputs(
         options=options,
-        pixels=pixels,
+        sheet=sheet,
         grid=grid,
         stencil=stencil,
+        notes=(*(f"image: {note}" for note in sheet.notes), *([f"mask: {mask}"] if str(mask) else [])),
         texts={name: text for name, text in texts.items() if text is not None},
         seeds=_per_cell(options.controls.fork_seeds, "fork_seeds", grid, int),
         pictures=_read_pictures(options, grid),
@@ -154,12 +169,16 @@ def _per_cell(value: Any, name: str, grid: Grid, kind: type[str] | type[int]) ->
 def _read_pictures(options: RunOptions, grid: Grid) -> dict[str, Any]:
     """The pictures that a run goes by; those of a ControlNet are as large as the sheet."""
     pictures = {}
-    for name in ("control_image", "reference_image"):
+    for name in _GROUNDS:
         given = getattr(options, name)
         if given is None:
             continue
         several = isinstance(given, (list, tuple))
-        read = [read_image(each, name=name) for each in (given if several else [given])]
+        ground = _GROUNDS[name]
+        read = [
+            flatten_alpha(read_image(each, name=name, max_pixels=options.max_pixels), ground)
+            for each in (given if several else [given])
+        ]
         for image in read if name == "control_image" else ():
             if image.shape[:2] != tuple(grid.canvas):
                 raise InvalidValueError(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from maskgrid.errors import MaskGridError, MaskGridWarning
 from maskgrid.geometry import ForkPlan, Grid
-from maskgrid.pictures.stencils import shown
+from maskgrid.pictures.paste_weights import paste_weights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,7 +68,7 @@ def plan_run(inputs: RunInputs, *, stride: int, align: int = 1) -> RunPlan:
     network = tuple(math.ceil(side / unit) * unit for side in sheet.canvas)
     forks = ForkPlan(_with_canvas(sheet, network, stride), inputs.stencil, coverage=options.coverage)
     _tell_lost(forks, stride)
-    alpha = shown(inputs.stencil, stride if options.feather is None else options.feather)
+    alpha = paste_weights(inputs.stencil, options.feather, default=stride)
     return RunPlan(grid, forks, alpha)
 
 

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from maskgrid import MaskGrid
 from maskgrid.bundled_model import BUNDLED, bundled_folder, read_demo
-from maskgrid.pictures.images import read_image
+from maskgrid.pictures.read_sheet import read_image
 
 COLOURS = {"red": 0, "green": 1, "blue": 2}
 LIMIT = 12_000_000

@@ -54,7 +54,7 @@ def test_it_takes_paths_pil_images_and_tensors(maker, sheet, stencil, tmp_path):
 
 
 def test_an_alpha_channel_is_kept(maker, sheet, stencil):
-    alpha = np.random.default_rng(3).integers(0, 256, sheet.shape[:2], dtype=np.uint8)
+    alpha = np.random.default_rng(3).integers(1, 256, sheet.shape[:2], dtype=np.uint8)
     forks = run(maker, np.dstack([sheet, alpha]), stencil)
     assert np.array_equal(forks.array(4)[..., 3], alpha)
     assert np.array_equal(forks.array(4)[..., :3], run(maker, sheet, stencil).array(4))

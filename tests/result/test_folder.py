@@ -110,7 +110,7 @@ def test_soft_edges_odd_grids_and_several_stencils_are_loaded_as_they_were(tmp_p
 
 
 def test_every_picture_keeps_the_sheets_colour_profile_and_resolution(forks, tmp_path):
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     pixels = np.asarray(forks.original), forks.patches, forks.cells, forks.grid, forks.tint
     made = Forks(*pixels, save_options={"icc_profile": profile, "dpi": (300, 300)})
     again = Forks.load((made[:3] + made[3:]).save(tmp_path / "out"))

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from maskgrid.bundled_model import BUNDLED, read_demo
 from maskgrid.cli.run_and_save import load, make_and_save
-from maskgrid.pictures.images import pillow, read_image, to_pil
+from maskgrid.pictures.open_image import pillow
+from maskgrid.pictures.pixel_arrays import to_pil
+from maskgrid.pictures.read_sheet import read_image
 from maskgrid.result.output_place import check_output
 
 if TYPE_CHECKING:

@@ -17,11 +17,15 @@ __all__ = ["run"]
 
 def run(options: argparse.Namespace) -> int:
     """Read a mask, prepare it, write it."""
-    from maskgrid.pictures.images import eight_bits, read_stencil, to_pil
-    from maskgrid.pictures.stencils import prepare_stencil
+    from maskgrid.pictures.pixel_arrays import eight_bits, host_array, to_pil
+    from maskgrid.pictures.prepare_stencil import prepare_stencil
+    from maskgrid.pictures.read_mask import read_mask
+    from maskgrid.pictures.write_image import format_of
     from maskgrid.result.picture_file import write_picture
 
-    mask = read_stencil(options.mask)
+    format_of(options.out, "--out")
+    read = read_mask(options.mask, channel=options.mask_channel, max_pixels=options.max_pixels)
+    mask = host_array(read.values, "mask")
     if mask.ndim != 2:
         raise InvalidValueError(f"mask has shape {mask.shape}; allowed: one picture, (H, W)")
     if options.cell is not None:
@@ -44,5 +48,7 @@ def run(options: argparse.Namespace) -> int:
     path = write_picture(to_pil(stencil), options.out, force=options.force)
     height, width = stencil.shape
     share = float(np.mean(stencil, dtype=np.float64)) / 255
+    if str(read):
+        print(f"{options.mask}: {read}")
     print(f"{path}: {height} x {width} px, {share:.1%} may change")
     return 0

@@ -18,9 +18,11 @@ __all__ = ["run"]
 
 def run(options: argparse.Namespace) -> int:
     """Read saved forks, merge those that were picked, write the sheet."""
+    from maskgrid.pictures.write_image import format_of
     from maskgrid.result.forks import Forks
     from maskgrid.result.picture_file import write_picture
 
+    format_of(options.out, "--out")
     forks = Forks.load(options.folder[0])
     for folder in options.folder[1:]:
         forks += Forks.load(folder)

@@ -175,6 +175,7 @@ def _plan(parser: argparse.ArgumentParser) -> None:
 
 def _mask(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("mask", help="a picture; white may change")
+    _reading(parser)
     _file_output(parser, required=True)
     steps = parser.add_argument_group("what to do, in this order")
     steps.add_argument(
@@ -222,7 +223,23 @@ def _inputs(parser: argparse.ArgumentParser, *, required: bool) -> None:
     parser.add_argument(
         "--mask", required=required, help="the stencil, white may change: as large as a cell or as the sheet"
     )
+    _reading(parser)
     _grid(parser)
+
+
+def _reading(parser: Any) -> None:
+    """How pictures are read; the names are those of `maskgrid.pictures.mask_channel.CHANNELS`."""
+    parser.add_argument(
+        "--mask-channel",
+        choices=("alpha", "luminance", "red"),
+        help="which part of the mask's picture counts, where its brightness and its alpha both vary",
+    )
+    parser.add_argument(
+        "--max-pixels",
+        type=int,
+        metavar="N",
+        help="decode files of up to so many pixels, for files that you trust (default: about 89 million)",
+    )
 
 
 def _grid(parser: Any) -> None:
@@ -244,7 +261,9 @@ def _outputs(parser: argparse.ArgumentParser, folder: str) -> None:
 
 
 def _file_output(parser: argparse.ArgumentParser, *, required: bool) -> None:
-    parser.add_argument("--out", required=required, metavar="FILE", help="the PNG to write")
+    parser.add_argument(
+        "--out", required=required, metavar="FILE", help="the picture to write: .png, .webp, .tif or .jpg"
+    )
     parser.add_argument("--force", action="store_true", help="replace a file that is there")
 
 

@@ -11,32 +11,49 @@ if TYPE_CHECKING:
     import argparse
 
     from maskgrid.geometry import Grid, Rect
+    from maskgrid.pictures.read_mask import PixelMask
+    from maskgrid.pictures.sheet import Sheet
 
-__all__ = ["run"]
+__all__ = ["print_notes", "run"]
 
 _HEADINGS = ("fork", "cell", "row", "column", "pixels", "latent cells", "window", "sampled")
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the plan; draw it where `--out` says."""
-    from maskgrid.pictures.images import read_image, read_stencil
+    from maskgrid.pictures.fit_stencil import fit_stencil
+    from maskgrid.pictures.paste_weights import paste_weights
     from maskgrid.pictures.plan_picture import plan_picture
-    from maskgrid.pictures.stencils import fit_stencil, shown
+    from maskgrid.pictures.read_mask import read_mask
+    from maskgrid.pictures.read_sheet import read_sheet
+    from maskgrid.pictures.write_image import format_of
     from maskgrid.result.picture_file import write_picture
 
-    pixels = read_image(options.image)
-    grid = grid_of(options, pixels.shape[:2], stride=options.stride)
-    stencil = fit_stencil(read_stencil(options.mask), grid)
+    if options.out:
+        format_of(options.out, "--out")
+    sheet = read_sheet(options.image, max_pixels=options.max_pixels)
+    grid = grid_of(options, sheet.pixels.shape[:2], stride=options.stride)
+    mask = read_mask(options.mask, channel=options.mask_channel, max_pixels=options.max_pixels)
+    stencil = fit_stencil(mask.values, grid)
     plan = ForkPlan(grid, stencil, coverage=options.coverage, halo=options.halo, align=options.align)
     print(_summary(plan, grid))
+    print_notes(options, sheet, mask)
     print(_table(plan))
     if plan.lost:
         print(f"lost by coverage {plan.coverage}: forks {', '.join(map(str, plan.lost))}; try --coverage max")
     if options.out:
-        feather = options.stride if options.feather is None else options.feather
-        picture = plan_picture(pixels, plan, grid, shown(stencil, feather))
+        alpha = paste_weights(stencil, options.feather, default=options.stride)
+        picture = plan_picture(sheet.pixels, plan, grid, alpha)
+        picture.info.update(sheet.save_options)
         print(f"drawn in {write_picture(picture, options.out, force=options.force)}")
     return 0
+
+
+def print_notes(options: argparse.Namespace, sheet: Sheet, mask: PixelMask) -> None:
+    """Say what was taken as the mask, and what became of the sheet."""
+    for path, words in ((options.image, "; ".join(sheet.notes)), (options.mask, str(mask))):
+        if words:
+            print(f"{path}: {words}")
 
 
 def _summary(plan: ForkPlan, grid: Grid) -> str:

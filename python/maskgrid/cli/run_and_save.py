@@ -22,7 +22,10 @@ __all__ = ["load", "make_and_save", "quiet"]
 
 def quiet() -> None:
     """Keep the libraries' notes and bars off the terminal."""
+    from maskgrid.errors import MaskGridWarning
+
     warnings.simplefilter("ignore")
+    warnings.simplefilter("default", MaskGridWarning)
     import diffusers.utils.logging
     import transformers.utils.logging
 

@@ -15,7 +15,19 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 _ARGUMENTS = (
-    *("image", "mask", "rows", "columns", "gap", "margin", "prompt", "negative_prompt", "cfg"),
+    *(
+        "image",
+        "mask",
+        "mask_channel",
+        "max_pixels",
+        "rows",
+        "columns",
+        "gap",
+        "margin",
+        "prompt",
+        "negative_prompt",
+        "cfg",
+    ),
     *("control_image", "reference_image"),
     *("mode", "fork_at", "sampler", "schedule", "steps", "seed", "fork_seeds", "denoise", "start_at_step"),
     *("end_at_step", "return_with_leftover_noise", "feather", "coverage", "micro_batch"),
@@ -62,15 +74,22 @@ def _make(
 
 def _check(settings: dict[str, Any]) -> None:
     """Complain of what no model could do, before one is loaded, which can take minutes."""
-    from maskgrid.pictures.images import read_image, read_stencil
-    from maskgrid.pictures.stencils import fit_stencil
+    from maskgrid.pictures.fit_stencil import fit_stencil
+    from maskgrid.pictures.read_mask import read_mask
+    from maskgrid.pictures.read_sheet import read_sheet
     from maskgrid.sampling import CONTROL_NAMES, Controls
 
     shape = {name: settings[name] for name in ("gap", "margin") if name in settings}
-    canvas = read_image(settings["image"]).shape[:2]
+    limit = settings.get("max_pixels")
+    sheet = read_sheet(settings["image"], max_pixels=limit)
+    mask = read_mask(settings["mask"], channel=settings.get("mask_channel"), max_pixels=limit)
+    canvas = sheet.pixels.shape[:2]
     grid = Grid(settings.get("rows", 1), settings.get("columns", 1), canvas=canvas, **shape, stride=1)
-    fit_stencil(read_stencil(settings["mask"]), grid)
+    fit_stencil(mask.values, grid)
     Controls(**{name: settings[name] for name in CONTROL_NAMES if name in settings})
+    for name, words in (("image", "; ".join(sheet.notes)), ("mask", str(mask))):
+        if words:
+            print(f"{settings[name]}: {words}")
 
 
 def _one(value: Any) -> Any:

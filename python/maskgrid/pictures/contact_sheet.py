@@ -1,122 +1,108 @@
-"""The contact sheet: before, stencil and after side by side, rows and columns labelled."""
+"""The contact sheet: before, stencil and after as panels with cells numbered, prompt and settings below."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from maskgrid.pictures.images import pillow, to_pil
+from maskgrid.pictures.draw_text import draw_line, legible, line_width, wrap_text
+from maskgrid.pictures.open_image import pillow
+from maskgrid.pictures.paint_panel import paint_panel
+from maskgrid.pictures.panel_layout import BORDER, lay_out_panels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
     from PIL.Image import Image
 
     from maskgrid.geometry import Grid
+    from maskgrid.pictures.panel_layout import PanelLayout
 
-__all__ = ["contact_sheet", "panel_corner", "panel_scale", "tinted"]
+__all__ = ["Panel", "contact_sheet", "layout_of"]
 
 _PAPER, _INK, _FAINT = (250, 250, 248), (32, 33, 36), (128, 130, 134)
-_TINT = (255, 64, 129)
-_SIDE = 460
-"""About how many pixels a panel's longer side has; small sheets are scaled up by whole numbers."""
-_MOST = 900
-"""Panels larger than this are scaled down."""
-_BORDER, _HEAD = 34, 66
+_TITLE, _SMALL, _LINE = 18, 14, 20
+_NARROWEST = 420
+"""Pixels of text below a sheet that is narrower, so that its settings can be read."""
+_PROMPT_LINES, _SETTINGS_LINES = 3, 2
 
 
-def contact_sheet(panels: Sequence[tuple[str, NDArray[np.uint8]]], grid: Grid, *, footer: str = "") -> Image:
-    """Panels of one sheet side by side, each with a title, row and column numbers on the outside.
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """A picture of the sheet in a contact sheet.
+
+    Attributes:
+        title: What stands above it.
+        pixels: (H, W, 3 or 4) uint8.
+        mask: (H, W) float32 in [0, 1] to lay over it in colour; None for none.
+    """
+
+    title: str
+    pixels: NDArray[np.uint8]
+    mask: NDArray[np.float32] | None = None
+
+
+def contact_sheet(panels: Sequence[Panel], grid: Grid, *, prompt: str = "", settings: str = "") -> Image:
+    """Panels of one sheet, each with a title and row and column numbers, and below them what made it.
 
     Args:
-        panels: Titles and (H, W, 3 or 4) uint8 pictures of the sheet.
+        panels: What to show; strips are stacked, other sheets stand side by side.
         grid: Where the cells lie, for the numbers.
-        footer: A line below, such as the settings.
+        prompt: What was drawn; up to three lines, so that no prompt is in the way of the settings.
+        settings: Such as mode, sampler and seed; up to two lines.
 
     Returns:
         An RGB picture.
     """
-    scale = panel_scale(grid)
-    font, small = _font(18), _font(14)
-    height, width = round(grid.canvas.height * scale), round(grid.canvas.width * scale)
-    foot = 44 if footer else 18
-    size = (len(panels) * (width + _BORDER) + _BORDER, _HEAD + height + foot)
-    picture = pillow().new("RGB", size, _PAPER)
+    layout = layout_of(panels, grid)
+    height, width = layout.size
+    room = max(width, _NARROWEST + 2 * BORDER) - 2 * BORDER
+    told = [(line, _INK) for line in wrap_text(legible(prompt, _SMALL), _SMALL, room, _PROMPT_LINES)]
+    told += [(line, _FAINT) for line in wrap_text(legible(settings, _SMALL), _SMALL, room, _SETTINGS_LINES)]
+    foot = 18 + (8 + _LINE * len(told) if told else 0)
+    picture: Image = pillow().new("RGB", (room + 2 * BORDER, height + foot), _PAPER)
     draw = _draw(picture)
-    for number, (title, pixels) in enumerate(panels):
-        left, top = panel_corner(number, grid)
-        picture.paste(_scaled(pixels, (width, height), scale), (left, top))
-        draw.text((left, 10), _fitting(title, font, width), fill=_INK, font=font)
-        _labels(draw, grid, scale, (left, top), small)
-    caption = _fitting(footer, small, size[0] - 2 * _BORDER)
-    draw.text((_BORDER, _HEAD + height + 14), caption, fill=_FAINT, font=small)
-    return picture  # type: ignore[no-any-return]
+    for number, panel in enumerate(panels):
+        left, top = layout.corner(number)
+        picture.paste(paint_panel(panel.pixels, layout.panel, panel.mask), (left, top))
+        draw_line(draw, (left, top - 38), legible(panel.title, _TITLE), _TITLE, fill=_INK)
+        _number_cells(draw, grid, layout.scale, (left, top))
+    for number, (line, colour) in enumerate(told):
+        draw_line(draw, (BORDER, height + 8 + _LINE * (number + 1)), line, _SMALL, fill=colour)
+    return picture
 
 
-def tinted(pixels: NDArray[np.uint8], alpha: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """A picture with a mask (H, W) in [0, 1] laid over it in colour; what is kept fades."""
-    picture = pixels[..., :3].astype(np.float32)
-    grey = picture.mean(axis=2, keepdims=True) * 0.35 + 255 * 0.62
-    inside = picture * 0.45 + np.array(_TINT, np.float32) * 0.55
-    share = alpha[..., None]
-    result: NDArray[np.uint8] = np.rint(grey * (1 - share) + inside * share).astype(np.uint8)
-    return result
+def layout_of(panels: Sequence[Panel], grid: Grid) -> PanelLayout:
+    """Where the panels of a contact sheet lie in it."""
+    return lay_out_panels(grid, [line_width(legible(panel.title, _TITLE), _TITLE) for panel in panels])
 
 
-def panel_scale(grid: Grid) -> float:
-    """Pixels of a panel per pixel of the sheet: a whole number for small sheets, below 1 for large ones."""
-    side = max(grid.canvas)
-    return _MOST / side if side > _MOST else max(1, round(_SIDE / side))
-
-
-def panel_corner(number: int, grid: Grid) -> tuple[int, int]:
-    """Left and top of a panel in the contact sheet."""
-    return _BORDER + number * (round(grid.canvas.width * panel_scale(grid)) + _BORDER), _HEAD
-
-
-def _fitting(text: str, font: Any, width: int) -> str:
-    """A line of text, cut where it would be wider than this."""
-    # No character is thinner than a pixel, so that a text of any length is measured quickly.
-    line = " ".join(text.split())
-    if len(line) <= width and font.getlength(line) <= width:
-        return line
-    line = line[:width]
-    while line and font.getlength(line + "...") > width:
-        line = line[: -max(len(line) // 10, 1)]
-    return line + "..."
-
-
-def _scaled(pixels: NDArray[np.uint8], size: tuple[int, int], scale: float) -> Image:
-    image = to_pil(pixels)
-    if image.mode == "RGBA":
-        ground = pillow().new("RGBA", image.size, (*_PAPER, 255))
-        image = pillow().alpha_composite(ground, image)
-    # Whole factors keep every pixel of a small sheet visible as it is.
-    resampling = pillow().Resampling
-    return image.convert("RGB").resize(size, resampling.NEAREST if scale >= 1 else resampling.LANCZOS)
-
-
-def _labels(draw: Any, grid: Grid, scale: float, corner: tuple[int, int], font: Any) -> None:
+def _number_cells(draw: Any, grid: Grid, scale: float, corner: tuple[int, int]) -> None:
+    """Numbers of columns above and of rows on the left, as many as there is room for."""
     left, top = corner
-    for column in range(grid.columns):
+    cell = grid.cell_rect(0)
+    across = _every((cell.right - cell.left) * scale, line_width(str(grid.columns - 1), _SMALL) + 6)
+    for column in range(0, grid.columns, across):
         rect = grid.cell_rect(column)
+        name = str(column)
         middle = left + (rect.left + rect.right) / 2 * scale
-        draw.text((middle, top - 14), str(column), fill=_FAINT, font=font, anchor="mm")
-    for row in range(grid.rows):
+        draw_line(draw, (middle - line_width(name, _SMALL) / 2, top - 9), name, _SMALL, fill=_FAINT)
+    down = _every((cell.bottom - cell.top) * scale, _SMALL + 2)
+    for row in range(0, grid.rows, down):
         rect = grid.cell_rect(row * grid.columns)
-        middle = top + (rect.top + rect.bottom) / 2 * scale
-        draw.text((left - 14, middle), str(row), fill=_FAINT, font=font, anchor="mm")
+        name = str(row)
+        baseline = top + (rect.top + rect.bottom) / 2 * scale + _SMALL * 0.36
+        draw_line(draw, (left - 10 - line_width(name, _SMALL), baseline), name, _SMALL, fill=_FAINT)
+
+
+def _every(room: float, needed: float) -> int:
+    """Each how manieth number fits."""
+    return max(1, -int(-needed // max(room, 1e-9)))
 
 
 def _draw(picture: Any) -> Any:
     from PIL import ImageDraw
 
     return ImageDraw.Draw(picture)
-
-
-def _font(size: int) -> Any:
-    from PIL import ImageFont
-
-    return ImageFont.load_default(size)

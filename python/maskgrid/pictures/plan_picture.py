@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from maskgrid.pictures.contact_sheet import contact_sheet, panel_corner, panel_scale, tinted
+from maskgrid.pictures.contact_sheet import Panel, contact_sheet, layout_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
     from maskgrid.geometry import ForkPlan, Grid, Rect
+    from maskgrid.pictures.panel_layout import PanelLayout
 
 __all__ = ["plan_picture"]
 
@@ -34,18 +35,18 @@ def plan_picture(pixels: NDArray[np.uint8], plan: ForkPlan, grid: Grid, alpha: N
     shown = np.zeros(tuple(grid.canvas), np.float32)
     for fork in plan:
         shown[grid.cell_rect(fork.cell).slices] = alpha[fork.cell if len(alpha) > 1 else 0]
-    stencil = tinted(pixels, shown)
     size, window = plan.grid.latent_size, plan.window_size
     # Latent cells as blocks of pixels, so that it shows what the network can tell apart.
     blocks = np.kron(plan.sheet_mask()[0, 0], np.ones((grid.stride, grid.stride), np.float32))
-    latent = tinted(np.full_like(pixels[..., :3], 255), _fitted(blocks, shown.shape))
+    white = np.full_like(pixels[..., :3], 255)
     title = f"noise masks, {size.height} x {size.width} latent cells"
-    footer = (
+    settings = (
         f"{len(plan)} forks, stride {grid.stride}, coverage {plan.coverage}, "
         f"windows of {window.height} x {window.width} latent cells (blue)"
     )
-    picture = contact_sheet([("stencil", stencil), (title, latent)], grid, footer=footer)
-    _outline(picture, plan, grid)
+    panels = [Panel("stencil", pixels, shown), Panel(title, white, _fitted(blocks, shown.shape))]
+    picture = contact_sheet(panels, grid, settings=settings)
+    _outline(picture, plan, grid, layout_of(panels, grid))
     return picture
 
 
@@ -57,18 +58,18 @@ def _fitted(blocks: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.f
     return fitted
 
 
-def _outline(picture: Any, plan: ForkPlan, grid: Grid) -> None:
+def _outline(picture: Any, plan: ForkPlan, grid: Grid, layout: PanelLayout) -> None:
     """Cells in both panels, windows in the right one."""
     from PIL import ImageDraw
 
-    draw, scale = ImageDraw.Draw(picture), panel_scale(grid)
+    draw, scale = ImageDraw.Draw(picture), layout.scale
     for panel in range(2):
-        left, top = panel_corner(panel, grid)
+        left, top = layout.corner(panel)
         forked = set(plan.cells)
         for cell in range(len(grid)):
             colour = _CELL if cell in forked else _KEPT
             draw.rectangle(_box(grid.cell_rect(cell), scale, left, top), outline=colour)
-    left, top = panel_corner(1, grid)
+    left, top = layout.corner(1)
     height, width = (side * scale for side in grid.canvas)
     for fork in plan:
         x0, y0, x1, y1 = _box(fork.window, scale * grid.stride, left, top)

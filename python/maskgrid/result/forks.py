@@ -13,8 +13,8 @@ import numpy as np
 
 from maskgrid.errors import InvalidTypeError, InvalidValueError
 from maskgrid.geometry import canvas
-from maskgrid.pictures.contact_sheet import contact_sheet, tinted
-from maskgrid.pictures.images import to_pil
+from maskgrid.pictures.contact_sheet import Panel, contact_sheet
+from maskgrid.pictures.pixel_arrays import to_pil
 from maskgrid.result.fork_records import RunRecord, records_of_run
 from maskgrid.result.load_folder import load_folder
 from maskgrid.result.save_folder import save_folder
@@ -216,16 +216,27 @@ class Forks(Sequence["Image"]):
         )
 
     def contact_sheet(self) -> Image:
-        """Before, stencil and after side by side, rows and columns numbered; small sheets are enlarged."""
+        """Before, stencil and after as panels, rows and columns numbered; small sheets are enlarged.
+
+        Where cells have several forks there is a panel "after" for each of them.
+        """
         alpha = np.zeros(tuple(self.grid.canvas), np.float32)
         for i, rect in enumerate(self._rects):
-            alpha[rect.slices] = self.tint[i]
+            alpha[rect.slices] = np.maximum(alpha[rect.slices], self.tint[i])
+        layers = self._layers()
         panels = [
-            ("before", self._original),
-            ("stencil", tinted(self._original, alpha)),
-            ("after", self._pasted(range(len(self)))),
+            Panel("before", self._original),
+            Panel("stencil", self._original, alpha),
+            *(
+                Panel(
+                    "after" if len(layers) == 1 else f"after, {number + 1} of {len(layers)}",
+                    self._pasted(layer),
+                )
+                for number, layer in enumerate(layers)
+            ),
         ]
-        sheet = contact_sheet(panels, self.grid, footer=self._caption())
+        prompt, settings = self._caption()
+        sheet = contact_sheet(panels, self.grid, prompt=prompt, settings=settings)
         sheet.info.update(self.save_options)
         return sheet
 
@@ -316,20 +327,30 @@ class Forks(Sequence["Image"]):
         data = base64.b64encode(buffer.getvalue()).decode("ascii")
         return f'<img alt="{len(self)} forks: before, stencil, after" src="data:image/png;base64,{data}">'
 
-    def _caption(self) -> str:
-        """The settings in a line."""
+    def _layers(self) -> list[list[int]]:
+        """All forks in sheets that each have at most one of a cell; one of no forks where there are none."""
+        layers: list[list[int]] = []
+        seen: dict[int, int] = {}
+        for number, cell in enumerate(self.cells):
+            layer = seen[cell] = seen.get(cell, -1) + 1
+            layers += [[]] * (layer == len(layers))
+            layers[layer] = [*layers[layer], number]
+        return layers or [[]]
+
+    def _caption(self) -> tuple[str, str]:
+        """The prompt, and the settings in a line."""
         told = self.settings
         prompt, fork_at, mode = told.get("prompt"), told.get("fork_at"), str(told.get("mode", ""))
         has_prompts = prompt or any(record.prompt for record in self.records)
         seeds = {record.seed for record in self.records}
+        words = prompt if isinstance(prompt, str) else "a prompt for each cell" if has_prompts else ""
         parts = [
-            prompt if isinstance(prompt, str) else "a prompt for each cell" if has_prompts else "",
             _MODES.get(mode, mode) if fork_at is None else f"forked at step {fork_at}",
             str(told.get("sampler", "")),
             f"{told['steps']} steps" if "steps" in told else "",
             "" if seeds <= {None} else f"seed {seeds.pop()}" if len(seeds) == 1 else "a seed for each fork",
         ]
-        return " \N{MIDDLE DOT} ".join(part for part in parts if part)
+        return words, " \N{MIDDLE DOT} ".join(part for part in parts if part)
 
     def _picture(self, pixels: NDArray[np.uint8]) -> Image:
         """A picture in the sheet's colours, at its resolution."""

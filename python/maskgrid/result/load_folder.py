@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from maskgrid.errors import MaskGridError, in_one_line
-from maskgrid.pictures.images import pillow, read_image, read_stencil
-from maskgrid.pictures.stencils import fit_stencil
+from maskgrid.pictures.fit_stencil import fit_stencil
+from maskgrid.pictures.read_mask import read_mask
+from maskgrid.pictures.read_sheet import read_sheet
 from maskgrid.result.fork_records import ForkRecord, RunRecord, records_of_run
-from maskgrid.result.picture_file import KEPT
 from maskgrid.result.read_manifest import read_manifest
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from maskgrid.geometry import Grid
+    from maskgrid.pictures.sheet import Sheet
     from maskgrid.result.manifest import ForkEntry, Manifest
 
 __all__ = ["LoadedFolder", "load_folder"]
@@ -48,11 +49,12 @@ class LoadedFolder:
     save_options: dict[str, Any]
 
 
-def load_folder(folder: str | os.PathLike[str]) -> LoadedFolder:
+def load_folder(folder: str | os.PathLike[str], *, max_pixels: int | None = None) -> LoadedFolder:
     """Read an output folder.
 
     Args:
         folder: The folder, or its manifest.
+        max_pixels: The most pixels of a picture that are decoded; default Pillow's own guard.
 
     Raises:
         MaskGridError: No such folder, or files that don't fit its manifest; the message names them.
@@ -64,8 +66,9 @@ def load_folder(folder: str | os.PathLike[str]) -> LoadedFolder:
         raise MaskGridError(
             f"{path} holds latents and no pictures; allowed: maskgrid.sampling.ForkLatents.load of {name}"
         )
-    reader = _Reader(path, manifest.grid)
-    original = reader.picture(manifest.image)
+    reader = _Reader(path, manifest.grid, max_pixels)
+    sheet = reader.picture(manifest.image)
+    original = sheet.pixels
     patches = [reader.patch(entry, original) for entry in manifest.forks]
     runs = [RunRecord(run.settings, reader.stencil(run.stencil)) for run in manifest.runs]
     records: list[ForkRecord] = []
@@ -78,7 +81,7 @@ def load_folder(folder: str | os.PathLike[str]) -> LoadedFolder:
         grid=manifest.grid,
         records=tuple(records),
         tint=reader.tint(manifest, records),
-        save_options=reader.save_options(manifest.image),
+        save_options=sheet.save_options,
     )
 
 
@@ -89,11 +92,13 @@ class _Reader:
     Attributes:
         folder: The folder.
         grid: What its manifest says of the cells.
+        max_pixels: The most pixels of a picture that are decoded.
         stencils: Those that were read.
     """
 
     folder: Path
     grid: Grid
+    max_pixels: int | None
     stencils: dict[str, NDArray[Any]] = field(default_factory=dict)
 
     def file(self, name: str) -> Path:
@@ -107,30 +112,24 @@ class _Reader:
             raise MaskGridError(f"{path} can't be read ({in_one_line(error)})") from error
         return path
 
-    def picture(self, name: str) -> NDArray[np.uint8]:
+    def picture(self, name: str) -> Sheet:
         path = self.file(name)
-        pixels: NDArray[np.uint8] = _unless_broken(lambda: read_image(path), path)
+        sheet: Sheet = _unless_broken(lambda: read_sheet(path, max_pixels=self.max_pixels), path)
+        pixels = sheet.pixels
         if pixels.shape[:2] != tuple(self.grid.canvas):
             raise MaskGridError(
                 f"{path} is {pixels.shape[0]} x {pixels.shape[1]} px (height x width); "
                 f"allowed: the manifest's {self.grid.canvas.height} x {self.grid.canvas.width}"
             )
-        return pixels
+        return sheet
 
-    def save_options(self, name: str) -> dict[str, Any]:
-        """What a picture says of its colours and its size."""
-        path = self.file(name)
-
-        def read() -> dict[str, Any]:
-            with pillow().open(path, formats=["PNG"]) as image:
-                return {key: image.info[key] for key in KEPT if image.info.get(key)}
-
-        options: dict[str, Any] = _unless_broken(read, path)
-        return options
+    def mask(self, path: Path) -> NDArray[Any]:
+        mask: NDArray[Any] = read_mask(path, channel="luminance", max_pixels=self.max_pixels).values
+        return mask
 
     def patch(self, entry: ForkEntry, original: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The cell of a fork, cut from its picture."""
-        pixels = self.picture(entry.file)
+        pixels = self.picture(entry.file).pixels
         if pixels.shape != original.shape:
             raise MaskGridError(
                 f"{self.folder / entry.file} has {pixels.shape[2]} channels; "
@@ -143,7 +142,7 @@ class _Reader:
             return None
         if name not in self.stencils:
             path = self.file(name)
-            read: Callable[[], Any] = lambda: _array(path) if path.suffix == ".npy" else read_stencil(path)  # noqa: E731
+            read: Callable[[], Any] = lambda: _array(path) if path.suffix == ".npy" else self.mask(path)  # noqa: E731
             self.stencils[name] = _unless_broken(lambda: fit_stencil(read(), self.grid), path)
         return self.stencils[name]
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shutil
 import stat
 from pathlib import Path
 
-from maskgrid.errors import InvalidTypeError, InvalidValueError, MaskGridError, OutputExistsError
+from maskgrid.errors import InvalidValueError, MaskGridError, OutputExistsError
+from maskgrid.pictures.local_path import local_path
 from maskgrid.result.manifest import MANIFEST
 from maskgrid.result.read_manifest import read_manifest
 
 __all__ = ["check_output", "check_picture", "local_folder", "names_of_ours"]
 
-# Two letters at least, for `C:/` is a drive; one slash, for `Path` takes the second one away.
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/", re.ASCII)
 # What file managers put into every folder that is looked at.
 _OF_NOBODY = frozenset({".DS_Store", "Thumbs.db"})
 
@@ -92,23 +90,14 @@ def local_folder(folder: str | os.PathLike[str]) -> Path:
         InvalidTypeError: No path.
         InvalidValueError: A URL, a `~user` that is unknown, or no name at all.
     """
+    path = local_path(folder, "the output")
     try:
-        text = os.fsdecode(folder)
-    except TypeError as error:
-        raise InvalidTypeError(f"the output is a {type(folder).__name__}; allowed: a path") from error
-    if _URL.match(text):
-        raise InvalidValueError(
-            f"the output is the URL {text[:100]!r}; allowed: a path on this machine, from where another tool "
-            "can take it there"
-        )
-    try:
-        path = Path(text).expanduser()
         # Drafts lie beside what is really written, on the same disk.
         path = Path(os.path.realpath(path)) if os.path.islink(path) else path  # noqa: PTH114
-    except (OSError, ValueError, RuntimeError) as error:
-        raise InvalidValueError(f"the output is {text[:100]!r} ({error}); allowed: a path") from error
-    if not path.name or path.name == ".." or "\0" in text:
-        raise InvalidValueError(f"the output is {text!r}; allowed: a path that ends in a name")
+    except (OSError, ValueError) as error:
+        raise InvalidValueError(f"the output is {str(path)[:100]!r} ({error}); allowed: a path") from error
+    if not path.name or path.name == ".." or "\0" in str(path):
+        raise InvalidValueError(f"the output is {str(path)!r}; allowed: a path that ends in a name")
     return path
 
 

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from maskgrid.errors import MaskGridError, OutputExistsError, in_one_line
-from maskgrid.pictures.images import pillow
+from maskgrid.pictures.write_image import format_of, save_image
 from maskgrid.result.hold_interrupts import hold_interrupts
 from maskgrid.result.manifest import json_text
 from maskgrid.result.output_place import check_picture, local_folder
@@ -18,10 +18,8 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image
 
-__all__ = ["KEPT", "PreviewFile", "save_png", "write_picture"]
+__all__ = ["PreviewFile", "write_picture"]
 
-KEPT = ("icc_profile", "dpi")
-"""What a sheet says of its colours and its size, by Pillow's names."""
 _PREVIEW = {"preview": True}
 
 
@@ -32,11 +30,11 @@ def write_picture(
     force: bool = False,
     settings: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Writes a PNG as a whole or not at all.
+    """Writes a picture as a whole or not at all; the suffix decides its format.
 
     Args:
         image: The picture.
-        path: Where to.
+        path: Where to; see `maskgrid.pictures.write_image.SUFFIXES`.
         force: Replace a file that is there.
         settings: What goes into its metadata.
 
@@ -44,34 +42,20 @@ def write_picture(
         The path.
 
     Raises:
+        InvalidValueError: A URL, or a suffix that stands for no format.
         OutputExistsError: Something is there and `force` is False, or it is a folder.
         MaskGridError: It can't be written.
     """
-    target = check_picture(path, force=force)
+    target, kind = check_picture(path, force=force), format_of(path)
+    text = json_text(dict(settings)) if settings else ""
     with hold_interrupts():
         try:
-            write_file(target, lambda draft: save_png(image, draft, settings or {}), replace=force)
+            write_file(target, lambda draft: save_image(image, draft, kind, text=text), replace=force)
         except OutputExistsError:
             raise
         except OSError as error:
             raise MaskGridError(f"{target} can't be written ({in_one_line(error)})") from error
     return target
-
-
-def save_png(image: Image, path: Path, settings: Mapping[str, Any]) -> None:
-    """Save a PNG with settings in its text `maskgrid`, and with the picture's colour profile and resolution.
-
-    Raises:
-        InvalidTypeError: Settings that JSON can't have.
-    """
-    pillow()
-    from PIL.PngImagePlugin import PngInfo
-
-    info = PngInfo()
-    if settings:
-        info.add_itxt("maskgrid", json_text(dict(settings)))
-    kept = {name: image.info[name] for name in KEPT if name in image.info}
-    image.save(path, "PNG", pnginfo=info, **kept)
 
 
 class PreviewFile:

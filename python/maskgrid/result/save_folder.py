@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from maskgrid.errors import InvalidTypeError, MaskGridError, OutputExistsError, in_one_line
-from maskgrid.pictures.images import to_pil
-from maskgrid.pictures.stencils import stencil_picture
+from maskgrid.pictures.pixel_arrays import to_pil
+from maskgrid.pictures.stencil_picture import stencil_picture
+from maskgrid.pictures.write_image import save_image
 from maskgrid.result.fork_records import ForkRecord, RunRecord, plain_settings
 from maskgrid.result.hold_interrupts import hold_interrupts
 from maskgrid.result.manifest import (
@@ -21,7 +22,6 @@ from maskgrid.result.manifest import (
     json_text,
 )
 from maskgrid.result.output_place import check_output, names_of_ours
-from maskgrid.result.picture_file import save_png
 from maskgrid.result.replace_files import write_folder
 
 if TYPE_CHECKING:
@@ -172,19 +172,19 @@ class _Writer:
         (self.folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
 
     def pictures(self, forks: SavedForks, manifest: Manifest) -> None:
-        save_png(forks.original, self.folder / "original.png", {})
+        save_image(forks.original, self.folder / "original.png", "PNG")
         for index, image in enumerate(forks):
             entry = manifest.forks[index]
             told = {**manifest.runs[entry.run].settings, **manifest.fork_fields(index)}
-            save_png(image, self.folder / entry.file, told)
+            save_image(image, self.folder / entry.file, "PNG", text=json_text(told))
 
     def overviews(self, forks: SavedForks, manifest: Manifest) -> Manifest:
         """Save the pictures of all forks together; the manifest, less those that could not be made."""
         made: dict[str, str] = {}
-        shared = manifest.runs[0].settings if len(manifest.runs) == 1 else {}
+        shared = json_text(manifest.runs[0].settings) if len(manifest.runs) == 1 else ""
         for name, make in (("merged", forks.merged), ("contact", forks.contact_sheet)):
             try:
-                save_png(make(), self.folder / f"{name}.png", shared)
+                save_image(make(), self.folder / f"{name}.png", "PNG", text=shared)
             # Out of memory, or a font that can't be read: no reason to lose the forks.
             except Exception as error:
                 if isinstance(error, OSError) or not self.forgiving:
@@ -222,7 +222,7 @@ class _Writer:
         if pixels is None:
             np.save(self.folder / name, stencil, allow_pickle=False)
         else:
-            save_png(to_pil(pixels), self.folder / name, {})
+            save_image(to_pil(pixels), self.folder / name, "PNG")
         self.stencils.append((stencil, name))
         return name
 

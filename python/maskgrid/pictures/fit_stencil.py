@@ -1,0 +1,46 @@
+"""A mask brought to the size of a cell: as it is, or cut out of a mask of the whole sheet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from maskgrid.errors import InvalidValueError
+from maskgrid.geometry import canvas
+from maskgrid.pictures.pixel_arrays import host_array
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from maskgrid.geometry import Grid
+
+__all__ = ["fit_stencil"]
+
+
+def fit_stencil(mask: Any, grid: Grid) -> NDArray[Any]:
+    """A mask in the size of a cell.
+
+    Args:
+        mask: (h, w) for all cells, (N, h, w) or (N, h, w, C) for one per cell, or (H, W) or (1, H, W) as
+            large as the sheet; an array or a tensor.
+        grid: Where the cells lie.
+
+    Returns:
+        (h, w), (N, h, w) or (N, h, w, C) of the same values, in host memory.
+
+    Raises:
+        InvalidTypeError: No array.
+        InvalidValueError: Another size.
+    """
+    array = host_array(mask, "mask")
+    if not 2 <= array.ndim <= 4:
+        raise InvalidValueError(f"mask has shape {array.shape}; allowed: 2 to 4 axes")
+    size = array.shape[-2:] if array.ndim < 4 else array.shape[1:3]
+    if size == tuple(grid.cell):
+        return array
+    if size == tuple(grid.canvas) and array.ndim < 4 and array.size == grid.canvas.area:
+        cells: NDArray[Any] = canvas.split(array.reshape(size), grid, copy=True)
+        return cells
+    raise InvalidValueError(
+        f"mask is {size[0]} x {size[1]} px (height x width); allowed: the size of a cell, "
+        f"{grid.cell.height} x {grid.cell.width}, or of the sheet, {grid.canvas.height} x {grid.canvas.width}"
+    )
