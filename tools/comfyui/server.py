@@ -9,20 +9,20 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
-__all__ = ["Refused", "Server"]
+__all__ = ["RefusedError", "Server"]
 
 _START_S, _PROMPT_S = 240.0, 600.0
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """ComfyUI did not take a prompt, or it failed; the message is what it said."""
 
 
@@ -90,7 +90,7 @@ class Server:
         """Post JSON; the JSON that comes back.
 
         Raises:
-            Refused: It answered with an error.
+            RefusedError: It answered with an error.
         """
         url = f"http://127.0.0.1:{self.port}{path}"
         request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
@@ -98,14 +98,14 @@ class Server:
             with urllib.request.urlopen(request, timeout=30) as answer:
                 text = answer.read()
         except urllib.error.HTTPError as error:
-            raise Refused(f"HTTP {error.code}: {error.read().decode(errors='replace')}") from error
+            raise RefusedError(f"HTTP {error.code}: {error.read().decode(errors='replace')}") from error
         return json.loads(text) if text else None
 
     def queue(self, prompt: Mapping[str, Any]) -> str:
         """Queue a prompt; its id.
 
         Raises:
-            Refused: ComfyUI did not take it.
+            RefusedError: ComfyUI did not take it.
         """
         number: str = self.post("/prompt", {"prompt": prompt})["prompt_id"]
         return number
@@ -114,7 +114,7 @@ class Server:
         """The history of a prompt, once it is done.
 
         Raises:
-            Refused: It failed, or took too long.
+            RefusedError: It failed, or took too long.
         """
         deadline = time.monotonic() + _PROMPT_S
         while time.monotonic() < deadline:
@@ -122,15 +122,15 @@ class Server:
             if history is not None and history.get("status", {}).get("status_str") is not None:
                 return _checked(history)
             if self._process.poll() is not None:
-                raise Refused(f"ComfyUI died; the end of its log:\n{self.log()[-3000:]}")
+                raise RefusedError(f"ComfyUI died; the end of its log:\n{self.log()[-3000:]}")
             time.sleep(0.02)
-        raise Refused(f"the prompt took longer than {_PROMPT_S:g} s")
+        raise RefusedError(f"the prompt took longer than {_PROMPT_S:g} s")
 
     def run(self, prompt: Mapping[str, Any]) -> dict[str, Any]:
         """Queue a prompt and wait for it.
 
         Raises:
-            Refused: ComfyUI did not take it, or it failed.
+            RefusedError: ComfyUI did not take it, or it failed.
         """
         return self.wait(self.queue(prompt))
 
@@ -146,7 +146,7 @@ def _checked(history: dict[str, Any]) -> dict[str, Any]:
         return history
     for kind, message in status.get("messages", ()):
         if kind == "execution_error":
-            raise Refused(f"{message['exception_type']}: {message['exception_message'].strip()}")
+            raise RefusedError(f"{message['exception_type']}: {message['exception_message'].strip()}")
         if kind == "execution_interrupted":
-            raise Refused("interrupted")
-    raise Refused(str(status))
+            raise RefusedError("interrupted")
+    raise RefusedError(str(status))

@@ -1,4 +1,6 @@
-"""Nodes for checks only: tiny random models, a serial reference run by ComfyUI's own nodes, tensors to files."""
+"""Nodes for checks only: tiny random models, serial runs by ComfyUI's own nodes, tensors to files."""
+
+# ruff: noqa: N802, RUF012 - ComfyUI wants these names and attributes.
 
 import copy
 from pathlib import Path
@@ -8,6 +10,7 @@ import comfy.ldm.wan.model
 import comfy.model_base
 import comfy.model_management
 import comfy.model_patcher
+import comfy.samplers
 import comfy.supported_models
 import folder_paths
 import nodes
@@ -117,7 +120,7 @@ def make_model(kind):
                 model.set_inpaint()
         for parameter in model.diffusion_model.parameters():
             # Its operations leave memory as they found it.
-            scale = parameter.shape[-1] ** -0.5 if parameter.ndim > 1 else 0.1
+            scale = (parameter.numel() / parameter.shape[0]) ** -0.5 if parameter.ndim > 1 else 0.1
             parameter.copy_(torch.randn(parameter.shape) * scale + (parameter.ndim == 1))
     model.diffusion_model = _Counting(model.diffusion_model)
     cpu = torch.device("cpu")
@@ -143,7 +146,7 @@ class MaskGridTestModel:
         return {
             "required": {
                 "kind": (list(_KINDS),),
-                **{name: number for name in ("batch", "height", "width", "prompts", "fail_above")},
+                **dict.fromkeys(("batch", "height", "width", "prompts", "fail_above"), number),
                 # A number that makes the page run it anew.
                 "run": ("INT", {"default": 0}),
             }
@@ -160,11 +163,7 @@ class MaskGridTestModel:
             latent["samples"] /= 0.6
         conds = [[[positive, {}]], [[random((1, 7, 16), 2), {}]]]
         if kind == "inpaint":
-            more = {
-                "concat_latent_image": random((1, 4, height, width), 4),
-                "concat_mask": None,
-            }
-            more.pop("concat_mask")
+            more = {"concat_latent_image": random((1, 4, height, width), 4)}
             conds = [[[cond[0][0], more]] for cond in conds]
         return (model, *conds, latent)
 
@@ -202,9 +201,9 @@ class MaskGridTestMask:
 
 
 class MaskGridTestSerial:
-    """The forks by ComfyUI's own nodes, one run after the other."""
+    """Forks by ComfyUI's own nodes, one run after the other; and of one run with the tiled stencil."""
 
-    RETURN_TYPES = ("LATENT",)
+    RETURN_TYPES = ("LATENT", "LATENT")
     FUNCTION = "sample"
     CATEGORY = "MaskGrid tests"
 
@@ -223,7 +222,10 @@ class MaskGridTestSerial:
         for full in masks_of(mask, rows, columns, stride, latent_image):
             masked = nodes.SetLatentNoiseMask().set_mask(latent_image, full)[0]
             forks.append(nodes.KSamplerAdvanced().sample(latent_image=masked, **controls)[0]["samples"])
-        return ({"samples": torch.cat(forks)},)
+        tiled = nodes.SetLatentNoiseMask().set_mask(latent_image, mask[0, :, :, 0].repeat(rows, columns))[0]
+        tiled = nodes.KSamplerAdvanced().sample(latent_image=tiled, **controls)[0]["samples"]
+        cut = cells_of(tiled, latent_image["samples"], rows, columns)
+        return ({"samples": torch.cat(forks)}, {"samples": torch.cat(list(cut))})
 
 
 class MaskGridTestSerialCustom:
@@ -243,7 +245,7 @@ class MaskGridTestSerialCustom:
                 **{name: (kind,) for name, kind in names.items()},
                 "latent_image": ("LATENT",),
                 "mask": ("IMAGE",),
-                **{name: number for name in ("rows", "columns", "stride")},
+                **dict.fromkeys(("rows", "columns", "stride"), number),
             }
         }
 
@@ -257,6 +259,35 @@ class MaskGridTestSerialCustom:
         return ({"samples": torch.cat(forks)},)
 
 
+class MaskGridTestSigmas:
+    """The noise levels of KSampler, which leaves one out for some samplers; BasicScheduler does not."""
+
+    RETURN_TYPES = ("SIGMAS",)
+    FUNCTION = "make"
+    CATEGORY = "MaskGrid tests"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        """Inputs."""
+        kinds = comfy.samplers.KSampler
+        return {
+            "required": {
+                "model": ("MODEL",),
+                "sampler_name": (kinds.SAMPLERS,),
+                "scheduler": (kinds.SCHEDULERS,),
+                "steps": ("INT", {"default": 6}),
+                "denoise": ("FLOAT", {"default": 1.0, "step": 0.01}),
+            }
+        }
+
+    def make(self, model, sampler_name, scheduler, steps, denoise):
+        """Make them."""
+        sampling = comfy.samplers.KSampler(
+            model, steps, model.load_device, sampler_name, scheduler, denoise, model.model_options
+        )
+        return (sampling.sigmas,)
+
+
 def masks_of(mask, rows, columns, stride, latent):
     """A full-size mask for each cell."""
     height, width = (side * stride for side in latent["samples"].shape[-2:])
@@ -266,6 +297,17 @@ def masks_of(mask, rows, columns, stride, latent):
             full = torch.zeros(height, width)
             full[h * row : h * (row + 1), w * column : w * (column + 1)] = mask[0, :, :, 0]
             yield full
+
+
+def cells_of(sampled, sheet, rows, columns):
+    """The sheet once for each cell, with that cell from what was sampled."""
+    h, w = sheet.shape[-2] // rows, sheet.shape[-1] // columns
+    for row in range(rows):
+        for column in range(columns):
+            place = (..., slice(h * row, h * (row + 1)), slice(w * column, w * (column + 1)))
+            fork = sheet.clone()
+            fork[place] = sampled[place]
+            yield fork
 
 
 class MaskGridTestSave:
@@ -302,6 +344,7 @@ NODE_CLASS_MAPPINGS = {
         MaskGridTestMask,
         MaskGridTestSerial,
         MaskGridTestSerialCustom,
+        MaskGridTestSigmas,
         MaskGridTestSave,
     )
 }

@@ -48,14 +48,15 @@ def carried_by(latent: dict[str, Any], rows: int, columns: int) -> CarriedForks 
     grid, samples = carried.plan.grid, latent["samples"]
     if (grid.rows, grid.columns) != (rows, columns):
         raise InvalidValueError(
-            f"the latent carries unfinished forks of {grid.rows} x {grid.columns} cells and the node has {rows} x "
-            f"{columns}; allowed: the same rows and columns"
+            f"the latent carries unfinished forks of {grid.rows} x {grid.columns} cells and the node has "
+            f"{rows} x {columns}; allowed: the same rows and columns"
         )
     expected = (len(carried.plan.cells) * len(carried.sheet), *carried.sheet.shape[1:])
     if tuple(samples.shape) != expected:
         raise InvalidValueError(
-            f"the latent carries {len(carried.plan.cells)} unfinished forks of shape {expected} and has shape "
-            f"{tuple(samples.shape)}; allowed: all forks as the sampler gave them"
+            f"the latent carries {len(carried.plan.cells)} unfinished forks but has shape "
+            f"{tuple(samples.shape)}; "
+            f"allowed: {expected}, all forks as the sampler gave them"
         )
     return carried
 
@@ -63,7 +64,7 @@ def carried_by(latent: dict[str, Any], rows: int, columns: int) -> CarriedForks 
 def latent_with(
     latent: dict[str, Any], samples: torch.Tensor, carried: CarriedForks | None = None
 ) -> dict[str, Any]:
-    """A LATENT like this one with other samples; keys with one entry for each row are repeated for each fork."""
+    """A LATENT with other samples; what has one entry for each row is repeated for each fork."""
     given = len(latent["samples"])
     result = {name: value for name, value in latent.items() if name not in (*_STALE, _KEY)}
     times = len(samples) // given

@@ -58,12 +58,10 @@ def cut_image(image: torch.Tensor, rows: int, columns: int) -> list[torch.Tensor
     height, width = image.shape[1:3]
     if rows > height or columns > width:
         raise InvalidValueError(
-            f"the image is {height} x {width} px; allowed: at most so many rows and columns, not {rows} x {columns}"
+            f"the image is {height} x {width} px; allowed: at most so many rows and columns, not {rows} x "
+            f"{columns}"
         )
-    return [
-        image[:, rect[0], rect[1]]
-        for rect in _even_places((height, width), rows, columns)
-    ]
+    return [image[:, rect[0], rect[1]] for rect in _even_places((height, width), rows, columns)]
 
 
 def split_image(
@@ -75,6 +73,13 @@ def split_image(
         InvalidValueError: A size that these rows, columns, gap and margin do not divide.
     """
     grid = Grid.from_canvas(image.shape[1:3], rows, columns, gap=gap, margin=margin, stride=1)
+    end = grid.cell_rects[-1]
+    needed = end.bottom + margin, end.right + margin
+    if needed != tuple(grid.canvas):
+        raise InvalidValueError(
+            f"{rows} rows and {columns} columns with gap {gap} and margin {margin} do not divide the image of "
+            f"{grid.canvas.height} x {grid.canvas.width} px; allowed: such as {needed[0]} x {needed[1]} px"
+        )
     cells = [image[(slice(None), *rect.slices)] for rect in grid.cell_rects]
     return torch.stack(cells, 1).flatten(0, 1)
 
@@ -169,14 +174,17 @@ def read_picks(text: str, cells: int, forks: int) -> list[int | None]:
     if not words:
         if forks < cells:
             raise InvalidValueError(
-                f"there are {forks} forks for {cells} cells; allowed: picks with one number or - for each cell"
+                f"there are {forks} forks for {cells} cells; allowed: picks with one number or - for each "
+                f"cell"
             )
         return list(range(cells))
     if len(words) != cells:
         raise InvalidValueError(f"picks is {text!r}, {len(words)} words; allowed: {cells}, one for each cell")
     for word in words:
         if word != "-" and not (word.isdecimal() and int(word) < forks):
-            raise InvalidValueError(f"picks has {word!r}; allowed: 0 to {forks - 1}, or - for the original's cell")
+            raise InvalidValueError(
+                f"picks has {word!r}; allowed: 0 to {forks - 1}, or - for the original's cell"
+            )
     return [None if word == "-" else int(word) for word in words]
 
 
@@ -187,7 +195,9 @@ def _merged(
     batch = 1 if original is None else len(original)
     if len(forks) % batch or (original is not None and original.shape[1:] != forks.shape[1:]):
         shapes = tuple(forks.shape), () if original is None else tuple(original.shape)
-        raise InvalidValueError(f"forks have shape {shapes[0]}, the original {shapes[1]}; allowed: the same size")
+        raise InvalidValueError(
+            f"forks have shape {shapes[0]}, the original {shapes[1]}; allowed: the same size"
+        )
     numbers = read_picks(picks, len(places), len(forks) // batch)
     merged = (forks[:batch] if original is None else original).clone()
     for number, place in zip(numbers, places, strict=True):
@@ -210,9 +220,7 @@ def _even_places(size: Sequence[int], rows: int, columns: int) -> list[tuple[sli
     ]
 
 
-def _places(
-    cell: Sequence[int], size: Sequence[int], rows: int, columns: int
-) -> list[tuple[slice, slice]]:
+def _places(cell: Sequence[int], size: Sequence[int], rows: int, columns: int) -> list[tuple[slice, slice]]:
     """Cells of a size in pixels, at latent size."""
     try:
         stride = stride_for(cell, size, rows, columns, stride=None)
@@ -224,7 +232,8 @@ def _places(
     last = rects[-1]
     if last.bottom > size[0] or last.right > size[1]:
         raise InvalidValueError(
-            f"{rows} x {columns} cells of {cell[0]} x {cell[1]} px end at {last.bottom} x {last.right} latent cells; "
+            f"{rows} x {columns} cells of {cell[0]} x {cell[1]} px end at {last.bottom} x {last.right} "
+            f"latent cells; "
             f"allowed: at most {size[0]} x {size[1]}, the size of the latents"
         )
     return [rect.slices for rect in rects]
@@ -233,7 +242,9 @@ def _places(
 def _samples(latent: Latent) -> torch.Tensor:
     samples: torch.Tensor = latent["samples"]
     if getattr(samples, "is_nested", False):
-        raise InvalidTypeError("the latent is nested, such as video with sound; allowed: the latent of pictures")
+        raise InvalidTypeError(
+            "the latent is nested, such as video with sound; allowed: the latent of pictures"
+        )
     return samples
 
 

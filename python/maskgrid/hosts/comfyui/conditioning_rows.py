@@ -62,8 +62,9 @@ def conds_of_forks(
                 value = cond.get(key)
                 if isinstance(value, torch.Tensor) and len(value) not in (1, count):
                     raise InvalidValueError(
-                        f"the conditioning's {key} has {len(value)} rows; allowed with a prompt for each fork: "
-                        f"{count}, one each, or 1 for all"
+                        f"the conditioning's {key} has {len(value)} rows and there are {count} forks, each "
+                        f"with "
+                        f"its own prompt; allowed: {count} rows, or 1 for all"
                     )
     rows = [fork for fork in forks for _ in range(batch)]
     return {kind: [_with_rows(cond, rows) for cond in found] for kind, found in conds.items()}
@@ -89,12 +90,11 @@ def _control_with_rows(control: Any, rows: list[int]) -> Any:
     hint = getattr(control, "cond_hint_original", None)
     before = getattr(control, "previous_controlnet", None)
     earlier = None if before is None else _control_with_rows(before, rows)
-    several = isinstance(hint, torch.Tensor) and len(hint) > 1
-    if not several and earlier is before:
+    if (not isinstance(hint, torch.Tensor) or len(hint) == 1) and earlier is before:
         return control
     # Their own copy() makes new nets of some kinds; the hint alone differs here.
     result = copy.copy(control)
-    if several:
+    if isinstance(hint, torch.Tensor):
         result.cond_hint_original, result.cond_hint = _rows_of(hint, rows), None
     if before is not None:
         result.previous_controlnet = earlier

@@ -33,7 +33,7 @@ def finish_forks(plan: SheetPlan, sheet: torch.Tensor, sampled: torch.Tensor, *,
     for number in range(len(plan.cells)):
         if number not in rows:
             # With noise left it goes along, so that the next sampler finds all forks alike.
-            forks.append(_first(sampled, batch) if noisy else sheet)
+            forks.append(sampled[:batch] if noisy else sheet)
         elif noisy:
             forks.append(rows[number])
         else:
@@ -42,7 +42,7 @@ def finish_forks(plan: SheetPlan, sheet: torch.Tensor, sampled: torch.Tensor, *,
 
 
 def copy_cells(plan: SheetPlan, sheet: torch.Tensor, sampled: torch.Tensor) -> torch.Tensor:
-    """(N * B, ...): whole cells of (B, ...) laid over the clean sheet, noisy or not, as the original node does."""
+    """(N * B, ...): whole cells of (B, ...) over the clean sheet, noisy or not, as the original node does."""
     forks = []
     for cell in plan.cells:
         fork, place = sheet.clone(), (..., *plan.grid.latent_rect(cell).slices)
@@ -60,12 +60,6 @@ def merge_forks(plan: SheetPlan, background: torch.Tensor, forks: torch.Tensor) 
     return merged
 
 
-def _rows_of(sampled: torch.Tensor, batch: int, forks: int) -> tuple[torch.Tensor, ...]:
-    if not forks:
-        return ()
+def _rows_of(sampled: torch.Tensor, batch: int, forks: int) -> list[torch.Tensor]:
     rows = repeat_rows(sampled, forks) if len(sampled) == batch else sampled
-    return rows.split(batch)
-
-
-def _first(sampled: torch.Tensor, batch: int) -> torch.Tensor:
-    return sampled[:batch]
+    return [rows[number * batch : (number + 1) * batch] for number in range(forks)]

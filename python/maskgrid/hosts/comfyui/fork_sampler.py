@@ -113,8 +113,9 @@ def _going_on_from(inner: Any, start: torch.Tensor) -> Any:
     """The sampler, beginning at noisy latents (rows, C, ...) as a LATENT holds them."""
     if not hasattr(inner, "sampler_function"):
         raise InvalidTypeError(
-            f"the sampler is a {type(inner).__name__} that can't go on from leftover noise; allowed: one with a "
-            "sampler_function, as all of ComfyUI's"
+            f"the sampler is a {type(inner).__name__}, which can't go on from leftover noise; allowed: one "
+            f"with "
+            "a sampler_function, as all of ComfyUI's"
         )
     function = inner.sampler_function
 

@@ -45,7 +45,8 @@ class Installation:
         told = [f"{'replaced' if self.replaced else 'installed'} {self.folder} (ComfyUI {self.version})"]
         if self.original is not None:
             told.append(
-                f"{self.original.name} is installed too: its nodes keep their names, and old workflows run with them"
+                f"{self.original.name} is installed too: its nodes keep their names, and old workflows run "
+                f"with them"
             )
         else:
             told.append("old workflows with MaskGrid N KSamplers Advanced run as they are")
@@ -53,8 +54,12 @@ class Installation:
         if self.missing:
             told.append(f"next: {python} -m pip install {' '.join(self.missing)}")
         if self.python is None:
-            told.append(f"start ComfyUI with this Python ({python}), or install maskgrid into the one it uses")
-        told.append("next: start ComfyUI again; the nodes are under MaskGrid, examples under Browse Templates")
+            told.append(
+                f"start ComfyUI with this Python ({python}), or install maskgrid into the one it uses"
+            )
+        told.append(
+            "next: start ComfyUI again; the nodes are under MaskGrid, examples under Browse Templates"
+        )
         return told
 
 
@@ -93,7 +98,8 @@ def _find_root(path: Path) -> Path:
         if (root / "comfyui_version.py").is_file() and (root / "custom_nodes").is_dir():
             return root.resolve()
     raise InvalidValueError(
-        f"{path} is no ComfyUI; allowed: a folder with comfyui_version.py and custom_nodes in it, or in its ComfyUI"
+        f"{path} is no ComfyUI; allowed: a folder with comfyui_version.py and custom_nodes in it, or in its "
+        f"ComfyUI"
     )
 
 
@@ -101,7 +107,9 @@ def _version_of(root: Path) -> str:
     text = (root / "comfyui_version.py").read_text(encoding="utf-8", errors="replace")
     match = re.search(r"__version__\s*=\s*[\"'](\d+)\.(\d+)\.(\d+)([^\"']*)", text)
     if match is None:
-        raise InvalidValueError(f"{root / 'comfyui_version.py'} has no version; allowed: __version__ = \"0.14.0\"")
+        raise InvalidValueError(
+            f'{root / "comfyui_version.py"} has no version; allowed: __version__ = "0.14.0"'
+        )
     version = tuple(int(part) for part in match.groups()[:3])
     name = ".".join(str(part) for part in version) + match[4]
     if version < _OLDEST:

@@ -83,9 +83,7 @@ def paste_forks(
     merged = torch.empty_like(sheet)
     for item, original in enumerate(sheet):
         own = forks[item :: len(sheet)]
-        patches = torch.stack(
-            [fork[rect.slices] for fork, rect in zip(own, places, strict=True)]
-        )
+        patches = torch.stack([fork[rect.slices] for fork, rect in zip(own, places, strict=True)])
         pasted[item :: len(sheet)] = canvas.paste(original, patches, places, masks)
         merged[item] = canvas.paste(original, patches, places, masks, together=True)
     return pasted, merged

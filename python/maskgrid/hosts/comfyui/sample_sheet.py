@@ -21,10 +21,7 @@ Latent = dict[str, Any]
 
 
 def sample_with_guider(
-    noise: Any,
-    guider: Any,
-    sampler: Any,
-    sigmas: torch.Tensor,
+    objects: tuple[Any, Any, Any, torch.Tensor],
     latent: Latent,
     mask: torch.Tensor,
     options: ForkOptions,
@@ -34,10 +31,7 @@ def sample_with_guider(
     """The forks of a sheet, with the objects of ComfyUI's custom sampling.
 
     Args:
-        noise: A NOISE: `generate_noise(latent)` and `seed`.
-        guider: A GUIDER.
-        sampler: A SAMPLER.
-        sigmas: (steps + 1,) the noise levels.
+        objects: NOISE, with `generate_noise(latent)` and `seed`; GUIDER; SAMPLER; and SIGMAS (steps + 1,).
         latent: The sheet, or unfinished forks with leftover noise.
         mask: The stencil, (B, H, W, C) or (B, H, W).
         options: What is asked for.
@@ -49,16 +43,13 @@ def sample_with_guider(
     Raises:
         MaskGridError: What was asked for does not fit the latent, or is not possible.
     """
-    with keep_generators(guider.model_patcher.load_device):
-        run = prepare_run((noise, guider, sampler, sigmas), latent, mask, options, start=start)
-        return run.results()
+    with keep_generators(objects[1].model_patcher.load_device):
+        return prepare_run(objects, latent, mask, options, start=start).results()
 
 
 def sample_sheet(
-    model: Any,
+    conditioned: tuple[Any, Any, Any],
     controls: dict[str, Any],
-    positive: Any,
-    negative: Any,
     latent: Latent,
     mask: torch.Tensor,
     options: ForkOptions,
@@ -66,11 +57,9 @@ def sample_sheet(
     """The forks of a sheet, with the controls of KSamplerAdvanced.
 
     Args:
-        model: A MODEL.
+        conditioned: MODEL, and the positive and negative CONDITIONING.
         controls: add_noise, noise_seed, steps, cfg, sampler_name, scheduler, start_at_step, end_at_step,
             return_with_leftover_noise, and denoise if it is not 1.
-        positive: CONDITIONING.
-        negative: CONDITIONING.
         latent: The sheet, or unfinished forks with leftover noise.
         mask: The stencil.
         options: What is asked for.
@@ -81,6 +70,7 @@ def sample_sheet(
     Raises:
         MaskGridError: As `sample_with_guider`.
     """
+    model, positive, negative = conditioned
     guider = comfy.samplers.CFGGuider(model)
     guider.set_conds(positive, negative)
     guider.set_cfg(controls["cfg"])
@@ -88,7 +78,7 @@ def sample_sheet(
     sigmas = cut_sigmas(model, controls)
     sampler = comfy.samplers.sampler_object(controls["sampler_name"])
     start = controls["start_at_step"]
-    return sample_with_guider(noise, guider, sampler, sigmas, latent, mask, options, start=start)
+    return sample_with_guider((noise, guider, sampler, sigmas), latent, mask, options, start=start)
 
 
 def cut_sigmas(model: Any, controls: dict[str, Any]) -> torch.Tensor:

@@ -30,10 +30,10 @@ class SamplerHabits:
 
 
 class _TinyNetwork:
-    """Stands for the masked model: a smooth function of each number alone, which counts its calls."""
+    """Stands for the masked model: a smooth function of each number alone, which notes its calls."""
 
     def __init__(self, patcher: Any) -> None:
-        self.calls = 0
+        self.levels: list[float] = []
         self.first_calls: dict[int, int] = {}
         self.inner_model = SimpleNamespace(
             inner_model=patcher.model, model_patcher=patcher, cfg=1.0, model_options={}, conds={}
@@ -42,8 +42,8 @@ class _TinyNetwork:
     def __call__(
         self, x: torch.Tensor, sigma: torch.Tensor, *, model_options: dict[str, Any], **_: Any
     ) -> torch.Tensor:
-        self.calls += 1
-        denoised = torch.tanh(x) * 0.8 + 0.1
+        self.levels.append(float(sigma.flatten()[0]))
+        denoised = torch.sin(x) * 0.8 + 0.1
         # The cfg_pp kind gets the unconditional prediction by a hook of its own.
         for hook in model_options.get("sampler_post_cfg_function", ()):
             denoised = hook(
@@ -64,7 +64,7 @@ class _TinyNetwork:
 
     def note_step(self, info: dict[str, Any]) -> None:
         """A sampler reports a step after the first call of it, or after its only one."""
-        self.first_calls.setdefault(int(info["i"]), self.calls - 1)
+        self.first_calls.setdefault(int(info["i"]), len(self.levels) - 1)
 
 
 def find_habits(patcher: Any, sampler: Any, sigmas: torch.Tensor, shape: tuple[int, ...]) -> SamplerHabits:
@@ -86,15 +86,17 @@ def find_habits(patcher: Any, sampler: Any, sigmas: torch.Tensor, shape: tuple[i
     row = row * levels[0]
     try:
         alone, network, draws = _run(patcher, sampler, levels, row)
-        both, _, _ = _run(patcher, sampler, levels, torch.cat([row, row.flip(1) * 3 + 1]))
+        both, other, _ = _run(patcher, sampler, levels, torch.cat([row, row.flip(1) * 3 + 1]))
     # A sampler may ask for anything of a real model; whatever it raises, it can't be tried.
     except Exception:
         logging.debug(
             "maskgrid: the sampler can't be tried out; its forks are sampled one by one", exc_info=True
         )
         return SamplerHabits()
-    # Not written as "larger": what is not a number counts as coupled.
-    same = bool((alone[0] - both[0]).abs().max() <= 1e-5 * max(1.0, float(alone.abs().max())))
+    # An adaptive sampler chooses its noise levels by all rows. What is not a number counts as coupled.
+    same = network.levels == other.levels and bool(
+        (alone[0] - both[0]).abs().max() <= 1e-5 * max(1.0, float(alone.abs().max()))
+    )
     return SamplerHabits(network.first_calls, draws=draws > 0, couples=not same)
 
 

@@ -113,11 +113,13 @@ def stride_for(
     needed = tuple(-(-side // stride) for side in sheet)
     if needed == tuple(size):
         return stride
-    allowed = f"{size[0] * stride / rows:g} x {size[1] * stride / columns:g}"
+    fitting = f"{size[0] * stride / rows:g} x {size[1] * stride / columns:g}"
     raise InvalidValueError(
-        f"the mask is {cell[0]} x {cell[1]} px (height x width), so that {rows} rows and {columns} columns make "
-        f"a sheet of {sheet[0]} x {sheet[1]} px; the latents are {size[0]} x {size[1]}, which at {stride} px each "
-        f"is {size[0] * stride} x {size[1] * stride} px; allowed: a mask of {allowed} px for these rows and columns"
+        f"the mask is {cell[0]} x {cell[1]} px (height x width); {rows} rows and {columns} columns of it "
+        f"make "
+        f"{sheet[0]} x {sheet[1]} px, but the latents are {size[0]} x {size[1]}, which at {stride} px each "
+        f"is "
+        f"{size[0] * stride} x {size[1] * stride}; allowed: {fitting} px, or other rows and columns"
     )
 
 

@@ -207,9 +207,9 @@ class SheetRun:
 
     def _carried_rows(self, forks: range) -> torch.Tensor:
         """The unfinished latents of live forks, which stand among those without anything to sample."""
-        samples: torch.Tensor = self.latent["samples"]
-        rows = samples.split(len(self.sheet))
-        return torch.cat([rows[self.plan.live[fork]] for fork in forks])
+        samples, rows = self.latent["samples"], len(self.sheet)
+        numbers = [self.plan.live[fork] for fork in forks]
+        return torch.cat([samples[number * rows : (number + 1) * rows] for number in numbers])
 
     def _rows(self, tensor: torch.Tensor, forks: range) -> torch.Tensor:
         rows = len(self.sheet)
@@ -226,14 +226,10 @@ def _with_samples(patcher: Any, latent: Latent) -> Latent:
     samples = latent["samples"]
     if getattr(samples, "is_nested", False):
         raise InvalidTypeError(
-            "the latent is nested, such as video with sound; allowed: the latent of pictures alone, before they "
-            "are put together"
+            "the latent is nested, such as video with sound; allowed: the latent of the pictures alone"
         )
-    ratios = (latent.get(f"downscale_ratio_{axis}") for axis in ("spacial", "temporal"))
-    given = {
-        f"downscale_ratio_{axis}": ratio for axis, ratio in zip(("spacial", "temporal"), ratios, strict=True)
-    }
-    more = {name: ratio for name, ratio in given.items() if ratio is not None}
+    names = ("downscale_ratio_spacial", "downscale_ratio_temporal")
+    more = {name: latent[name] for name in names if latent.get(name) is not None}
     samples = comfy.sample.fix_empty_latent_channels(patcher, samples, **more)
     if samples.ndim not in (4, 5):
         raise InvalidValueError(
@@ -275,8 +271,8 @@ def _check(run: SheetRun) -> None:
     part = f"the forks part at step {run.together} of this run"
     if len(set(run.seeds)) > 1:
         raise InvalidValueError(
-            f"{part} and seed_mode is {run.options.seed_mode!r}; forks that are sampled together have one noise; "
-            "allowed: seed_mode same, or mode Fork then Sample"
+            f"{part}, up to where they have one noise, and seed_mode is {run.options.seed_mode!r}; allowed: "
+            "seed_mode same, or mode Fork then Sample"
         )
     if run.options.prompt_per_fork:
         raise InvalidValueError(

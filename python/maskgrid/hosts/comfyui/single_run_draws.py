@@ -47,7 +47,7 @@ class SingleRunDraws(TorchFunctionMode):
     @contextmanager
     def suspended(self) -> Iterator[None]:
         """Leave the mode for as long as the network runs: it costs time there, and breaks compiled code."""
-        stack = _get_current_function_mode_stack()
+        stack = _get_current_function_mode_stack()  # type: ignore[no-untyped-call]
         if not stack or stack[-1] is not self:
             # Somebody's own mode lies on top, so that this one can't be taken off; it only costs time.
             yield

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import comfy.samplers
-import torch
 
 from maskgrid.hosts.comfyui.single_run_draws import repeat_rows
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["TogetherCalls"]
 

@@ -1,4 +1,4 @@
-"""The node pack of maskgrid for ComfyUI: says which nodes there are; what they do is in the package maskgrid."""
+"""The node pack of maskgrid for ComfyUI: which nodes there are; what they do is in the package maskgrid."""
 
 from __future__ import annotations
 

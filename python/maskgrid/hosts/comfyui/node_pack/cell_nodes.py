@@ -13,7 +13,8 @@ from .sampler_nodes import CATEGORY
 __all__ = ["NODES"]
 
 _PICKS = (
-    "Which fork each cell is taken from, row by row: numbers from 0, - for the original's cell, such as 0 3 - 1. "
+    "Which fork each cell is taken from, row by row: numbers from 0, - for the original's cell, such as 0 3 "
+    "- 1. "
     "Empty for fork i in cell i."
 )
 
@@ -111,7 +112,9 @@ class MaskGridMergeForksLatent(io.ComfyNode):
                 io.Latent.Input("forks", tooltip="The forks of one sampler, or a batch of those of several."),
                 *_sides(),
                 io.String.Input("picks", default="", optional=True, tooltip=_PICKS),
-                io.Latent.Input("original", optional=True, tooltip="What cells without a pick are taken from."),
+                io.Latent.Input(
+                    "original", optional=True, tooltip="What cells without a pick are taken from."
+                ),
             ],
             outputs=[io.Latent.Output("merged")],
         )
@@ -137,7 +140,9 @@ class MaskGridMergeForksImage(io.ComfyNode):
                 io.Image.Input("forks", tooltip="Decoded forks, best from Paste Forks."),
                 *_sides(),
                 io.String.Input("picks", default="", optional=True, tooltip=_PICKS),
-                io.Image.Input("original", optional=True, tooltip="What cells without a pick are taken from."),
+                io.Image.Input(
+                    "original", optional=True, tooltip="What cells without a pick are taken from."
+                ),
             ],
             outputs=[io.Image.Output("merged")],
         )

@@ -153,8 +153,26 @@ def _same(*names: str) -> dict[str, str]:
 
 
 _SAMPLER_INPUTS = (
-    *("model", "add_noise", "noise_seed", "steps", "cfg", "sampler_name", "scheduler", "positive", "negative"),
-    *("latent_image", "start_at_step", "end_at_step", "return_with_leftover_noise", "mask", "rows", "columns"),
+    *(
+        "model",
+        "add_noise",
+        "noise_seed",
+        "steps",
+        "cfg",
+        "sampler_name",
+        "scheduler",
+        "positive",
+        "negative",
+    ),
+    *(
+        "latent_image",
+        "start_at_step",
+        "end_at_step",
+        "return_with_leftover_noise",
+        "mask",
+        "rows",
+        "columns",
+    ),
     "mode",
 )
 # The page keeps what happens to the seed afterwards among the values.

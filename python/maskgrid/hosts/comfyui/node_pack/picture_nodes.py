@@ -1,4 +1,4 @@
-"""Nodes for pictures: stencils, forks pasted over the original pixels, a preview of the grid, a contact sheet."""
+"""Nodes for pictures: stencils, forks pasted over the original, a preview of the grid, a contact sheet."""
 
 from __future__ import annotations
 
@@ -78,7 +78,8 @@ class MaskGridPasteForks(io.ComfyNode):
         return _schema(
             "MaskGridPasteForks",
             "Paste Forks",
-            "Lays decoded forks over the sheet that was encoded, through the stencil: the VAE shifts every pixel, "
+            "Lays decoded forks over the sheet that was encoded, through the stencil: the VAE shifts every "
+            "pixel, "
             "so that only what is new is taken from it.",
             search_aliases=["composite", "restore pixels", "stitch inpaint"],
             inputs=[
@@ -117,7 +118,8 @@ class MaskGridPreview(io.ComfyNode):
         return _schema(
             "MaskGridPreview",
             "Grid Preview",
-            "Shows the grid, the stencil, what the model sees of it and what gets lost, before anything is sampled.",
+            "Shows the grid, the stencil, what the model sees of it and what gets lost, before anything is "
+            "sampled.",
             search_aliases=["mask preview", "plan"],
             inputs=[
                 io.Image.Input("sheet"),
@@ -134,7 +136,8 @@ class MaskGridPreview(io.ComfyNode):
                     default=8,
                     min=1,
                     max=64,
-                    tooltip="Pixels per latent cell: 8 for most models, 16 for Flux.2 and Wan 2.2, 32 for LTX.",
+                    tooltip="Pixels per latent cell: 8 for most models, 16 for Flux.2 and Wan 2.2, 32 for "
+                    "LTX.",
                 ),
             ],
             outputs=[io.Image.Output("preview")],

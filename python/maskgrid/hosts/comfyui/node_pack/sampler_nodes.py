@@ -1,4 +1,4 @@
-"""The two samplers: MaskGrid Sampler with KSampler's controls, MaskGrid Sampler Custom with SAMPLER and SIGMAS."""
+"""The samplers: MaskGrid Sampler with KSampler's controls, MaskGrid Sampler Custom with any SAMPLER."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ _CONTROLS = (
     "end_at_step",
     "return_with_leftover_noise",
 )
+_OBJECTS = ("noise", "guider", "sampler", "sigmas", "latent_image", "mask")
 _MODE_TIP = (
     "Sample then Fork: all cells are sampled in one go and see each other, then each fork takes one of them. "
     "Fork then Sample: each fork is sampled with its own cell only, among the cells of the sheet as it is."
@@ -45,7 +46,9 @@ def control_inputs() -> list[io.Input]:
         io.Combo.Input("scheduler", options=sampling.SCHEDULERS),
         io.Conditioning.Input("positive"),
         io.Conditioning.Input("negative"),
-        io.Latent.Input("latent_image", tooltip="The sheet, or the forks of a sampler that left noise in them."),
+        io.Latent.Input(
+            "latent_image", tooltip="The sheet, or the forks of a sampler that left noise in them."
+        ),
         io.Int.Input("start_at_step", default=0, min=0, max=10000),
         io.Int.Input("end_at_step", default=10000, min=0, max=10000),
         io.Combo.Input("return_with_leftover_noise", options=["disable", "enable"]),
@@ -57,12 +60,15 @@ def grid_inputs() -> list[io.Input]:
     return [
         io.Image.Input(
             "mask",
-            tooltip="The stencil, as large as one cell: white may change, black stays. One picture for all cells, "
+            tooltip="The stencil, as large as one cell: white may change, black stays. One picture for all "
+            "cells, "
             "or as many as there are cells.",
         ),
         io.Int.Input("rows", default=1, min=1, max=16, tooltip="Rows of cells in the sheet."),
         io.Int.Input("columns", default=3, min=1, max=16, tooltip="Columns of cells in the sheet."),
-        io.Combo.Input("mode", options=list(fork_options.MODES), default=fork_options.MODES[0], tooltip=_MODE_TIP),
+        io.Combo.Input(
+            "mode", options=list(fork_options.MODES), default=fork_options.MODES[0], tooltip=_MODE_TIP
+        ),
     ]
 
 
@@ -75,14 +81,16 @@ def fork_inputs() -> list[io.Input]:
             min=-1,
             max=10000,
             optional=True,
-            tooltip="All cells are sampled together up to this step, then each fork alone. -1 leaves it to the mode.",
+            tooltip="All cells are sampled together up to this step, then each fork alone. -1 leaves it to "
+            "the mode.",
         ),
         io.Combo.Input(
             "coverage",
             options=list(fork_options.COVERAGES),
             default=fork_options.COVERAGES[0],
             optional=True,
-            tooltip="How the stencil's pixels become latent cells. center is ComfyUI's way and may lose thin lines; "
+            tooltip="How the stencil's pixels become latent cells. center is ComfyUI's way and may lose "
+            "thin lines; "
             "max keeps all of them.",
         ),
         io.Combo.Input(
@@ -90,7 +98,8 @@ def fork_inputs() -> list[io.Input]:
             options=list(fork_options.BLENDS),
             default=fork_options.BLENDS[0],
             optional=True,
-            tooltip="What a grey of the stencil means: lerp mixes old and new by it at every step, differential "
+            tooltip="What a grey of the stencil means: lerp mixes old and new by it at every step, "
+            "differential "
             "lets the place change from a later step on.",
         ),
         io.String.Input(
@@ -108,7 +117,10 @@ def fork_inputs() -> list[io.Input]:
             "All but same need Fork then Sample.",
         ),
         io.String.Input(
-            "seeds", default="", optional=True, tooltip="One seed for each fork, for seed_mode list: 11, 12, 13."
+            "seeds",
+            default="",
+            optional=True,
+            tooltip="One seed for each fork, for seed_mode list: 11, 12, 13.",
         ),
         io.Int.Input(
             "micro_batch",
@@ -122,7 +134,8 @@ def fork_inputs() -> list[io.Input]:
             "compat",
             default=False,
             optional=True,
-            tooltip="Leftover noise as the original node gives it: a noisy cell in a clean sheet, nothing carried "
+            tooltip="Leftover noise as the original node gives it: a noisy cell in a clean sheet, nothing "
+            "carried "
             "for the next sampler. Also only the first picture of the mask counts.",
         ),
         io.Boolean.Input(
@@ -152,7 +165,8 @@ class MaskGridSampler(io.ComfyNode):
             node_id="MaskGridSampler",
             display_name="MaskGrid Sampler",
             category=CATEGORY,
-            description="Draws the cells of a sheet anew inside a stencil and returns one sheet for each cell, in "
+            description="Draws the cells of a sheet anew inside a stencil and returns one sheet for each "
+            "cell, in "
             "which everything else is the original's.",
             search_aliases=_ALIASES,
             inputs=[*control_inputs(), *grid_inputs(), *fork_inputs()],
@@ -175,7 +189,8 @@ class MaskGridSamplerCustom(io.ComfyNode):
             node_id="MaskGridSamplerCustom",
             display_name="MaskGrid Sampler Custom",
             category=CATEGORY,
-            description="MaskGrid Sampler for any guider, sampler and noise levels; DisableNoise goes on with "
+            description="MaskGrid Sampler for any guider, sampler and noise levels; DisableNoise goes on "
+            "with "
             "forks that have noise left.",
             search_aliases=[*_ALIASES, "SamplerCustomAdvanced"],
             inputs=[
@@ -193,15 +208,17 @@ class MaskGridSamplerCustom(io.ComfyNode):
     @classmethod
     def execute(cls, **given: Any) -> io.NodeOutput:
         """Sample the forks."""
-        objects = (given.pop(name) for name in ("noise", "guider", "sampler", "sigmas", "latent_image", "mask"))
-        return io.NodeOutput(*sample_with_guider(*objects, ForkOptions(**given)))
+        noise, guider, sampler, sigmas, latent, mask = (given.pop(name) for name in _OBJECTS)
+        options = ForkOptions(**given)
+        return io.NodeOutput(*sample_with_guider((noise, guider, sampler, sigmas), latent, mask, options))
 
 
 def run(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The two LATENTs for the inputs of MaskGrid Sampler."""
     controls = {name: given.pop(name) for name in _CONTROLS}
-    objects = [given.pop(name) for name in ("positive", "negative", "latent_image", "mask")]
-    return sample_sheet(given.pop("model"), controls, *objects, ForkOptions(**given))
+    names = ("model", "positive", "negative", "latent_image", "mask")
+    model, positive, negative, latent, mask = (given.pop(name) for name in names)
+    return sample_sheet((model, positive, negative), controls, latent, mask, ForkOptions(**given))
 
 
 NODES: list[type[io.ComfyNode]] = [MaskGridSampler, MaskGridSamplerCustom]

@@ -1,0 +1,169 @@
+"""Test the nodes inside a real ComfyUI on the CPU, and print how far every sampler is from serial runs.
+
+python tools/test_comfyui.py --comfyui PATH [--original PATH] [--python PYTHON] [--quick] [--keep FOLDER]
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from comfyui.parity import CASES, LIMIT, Case, compare, sampler_names
+from comfyui.scenarios import OLD_SCENARIOS, SCENARIOS
+from comfyui.server import RefusedError, Server
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "python"
+PACK = SOURCE / "maskgrid" / "hosts" / "comfyui" / "node_pack"
+HOW = """\
+No ComfyUI was named. To get one:
+  git clone https://github.com/comfyanonymous/ComfyUI            (0.14.0 or newer; measured with 0.33.0)
+  python -m venv ComfyUI/venv && ComfyUI/venv/bin/pip install -r ComfyUI/requirements.txt
+  ComfyUI/venv/bin/pip install numpy                              (what maskgrid needs besides)
+To compare with the original node as well:
+  git clone https://github.com/bmad4ever/comfyui_bmad_nodes
+Then: make test-comfyui COMFYUI=ComfyUI [ORIGINAL=comfyui_bmad_nodes]"""
+
+
+def main() -> int:
+    """Run all checks; 0 when all are fine."""
+    options = _options()
+    if options.comfyui is None:
+        print(HOW, file=sys.stderr)
+        return 2
+    python = options.python or _python_of(options.comfyui)
+    failed = 0
+    with tempfile.TemporaryDirectory(prefix="maskgrid-comfyui-") as folder:
+        base = _make_base(options, Path(folder) / "ours", python, original=None)
+        with Server(options.comfyui, python, base, SOURCE) as server:
+            failed += _run_scenarios(server, (*OLD_SCENARIOS, *SCENARIOS))
+            cases = [case for case in CASES if not (case.original and options.original)]
+            failed += _table(server, cases, quick=options.quick, original=False)
+        if options.original is not None:
+            base = _make_base(options, Path(folder) / "theirs", python, original=options.original)
+            with Server(options.comfyui, python, base, SOURCE) as server:
+                cases = [case for case in CASES if case.original]
+                failed += _table(server, cases, quick=options.quick, original=True)
+    failed += _validate(python)
+    print(f"{failed} failed" if failed else "all fine")
+    return 1 if failed else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--comfyui", type=_folder, help="a checkout of ComfyUI")
+    parser.add_argument("--original", type=_folder, help="a checkout of comfyui_bmad_nodes")
+    parser.add_argument(
+        "--python", help="the Python that ComfyUI runs with (default: its venv's, or this one)"
+    )
+    parser.add_argument("--quick", action="store_true", help="four samplers in place of all")
+    return parser.parse_args()
+
+
+def _folder(text: str) -> Path | None:
+    """A folder; None for an empty text, which an unset variable of make is."""
+    if not text:
+        return None
+    path = Path(text).expanduser().resolve()
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is no folder")
+    return path
+
+
+def _python_of(comfyui: Path) -> str:
+    for place in ("venv/bin/python", ".venv/bin/python"):
+        if (comfyui / place).exists():
+            return str(comfyui / place)
+    return sys.executable
+
+
+def _make_base(options: argparse.Namespace, base: Path, python: str, *, original: Path | None) -> Path:
+    """A base directory with the pack as the command line installs it, and the nodes for tests."""
+    (base / "custom_nodes").mkdir(parents=True)
+    shutil.copy(options.comfyui / "comfyui_version.py", base)
+    if original is not None:
+        shutil.copytree(
+            original, base / "custom_nodes" / original.name, ignore=shutil.ignore_patterns(".git")
+        )
+    install = [sys.executable, "-m", "maskgrid", "comfyui", "install", str(base)]
+    subprocess.run(install, check=True, env={"PYTHONPATH": str(SOURCE), "PATH": "/usr/bin:/bin"})
+    shutil.copytree(ROOT / "tools" / "comfyui" / "test_nodes", base / "custom_nodes" / "maskgrid_test_nodes")
+    return base
+
+
+def _run_scenarios(server: Server, scenarios: tuple) -> int:
+    failed = 0
+    for scenario in scenarios:
+        begun = time.monotonic()
+        try:
+            scenario(server)
+        except (AssertionError, RefusedError) as error:
+            failed += 1
+            result = f"FAILED: {error}"
+        else:
+            result = "ok"
+        print(
+            f"{scenario.__name__.replace('_', ' '):58} {time.monotonic() - begun:6.1f} s  {result}",
+            flush=True,
+        )
+    return failed
+
+
+def _table(server: Server, cases: list[Case], *, quick: bool, original: bool) -> int:
+    """Print a row for each sampler: the largest difference of both modes in each case."""
+    names = sampler_names(server)
+    if quick:
+        names = [name for name in names if name in ("euler", "dpmpp_2m_sde", "ddim", "uni_pc")]
+    against = "the original node" if original else "ComfyUI's nodes run serially"
+    print(f"\n{len(names)} samplers against {against}; largest difference as a share, limit {LIMIT:g}")
+    print("| sampler | " + " | ".join(case.name for case in cases) + " |")
+    print("|---|" + "---|" * len(cases))
+    failed, worst = 0, [0.0] * len(cases)
+    for name in names:
+        cells = []
+        for number, case in enumerate(cases):
+            try:
+                found = list(compare(server, case, name, original=original))
+            except RefusedError as error:
+                failed += 1
+                cells.append(f"REFUSED {error}"[:200])
+                continue
+            share = max(one.share for one in found)
+            worst[number] = max(worst[number], share)
+            bad = sum(not one.fine for one in found)
+            failed += bad
+            outside = sum(one.outside for one in found)
+            cells.append(f"{share:.1e}" + (f" FAILED ({outside} outside)" if bad else ""))
+        print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
+    print("| worst | " + " | ".join(f"{share:.1e}" for share in worst) + " |\n", flush=True)
+    return failed
+
+
+def _validate(python: str) -> int:
+    """Let comfy-cli look at the pack, where it is installed."""
+    tool = shutil.which("comfy", path=f"{Path(python).parent}") or shutil.which("comfy")
+    if tool is None:
+        print("comfy-cli is not installed; `pip install comfy-cli` to have the pack validated too")
+        return 0
+    failed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        pack = Path(folder) / "maskgrid"
+        shutil.copytree(PACK, pack, ignore=shutil.ignore_patterns("__pycache__"))
+        # It packs what git knows.
+        subprocess.run(["git", "init", "--quiet"], cwd=pack, check=True)
+        subprocess.run(["git", "add", "--all"], cwd=pack, check=True)
+        for action in ("validate", "pack"):
+            command = [tool, "--skip-prompt", "--no-enable-telemetry", "node", action]
+            done = subprocess.run(command, cwd=pack, capture_output=True, text=True, check=False)
+            failed += done.returncode != 0
+            print(f"comfy node {action}: {'ok' if done.returncode == 0 else done.stdout + done.stderr}")
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
