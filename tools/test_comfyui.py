@@ -39,13 +39,13 @@ def main() -> int:
     python = options.python or _python_of(options.comfyui)
     failed = 0
     with tempfile.TemporaryDirectory(prefix="maskgrid-comfyui-") as folder:
-        base = _make_base(options, Path(folder) / "ours", python, original=None)
+        base = make_base(options.comfyui, Path(folder) / "ours", original=None)
         with Server(options.comfyui, python, base, SOURCE) as server:
             failed += _run_scenarios(server, (*OLD_SCENARIOS, *SCENARIOS))
             cases = [case for case in CASES if not (case.original and options.original)]
             failed += _table(server, cases, quick=options.quick, original=False)
         if options.original is not None:
-            base = _make_base(options, Path(folder) / "theirs", python, original=options.original)
+            base = make_base(options.comfyui, Path(folder) / "theirs", original=options.original)
             with Server(options.comfyui, python, base, SOURCE) as server:
                 cases = [case for case in CASES if case.original]
                 failed += _table(server, cases, quick=options.quick, original=True)
@@ -82,10 +82,10 @@ def _python_of(comfyui: Path) -> str:
     return sys.executable
 
 
-def _make_base(options: argparse.Namespace, base: Path, python: str, *, original: Path | None) -> Path:
+def make_base(comfyui: Path, base: Path, *, original: Path | None) -> Path:
     """A base directory with the pack as the command line installs it, and the nodes for tests."""
     (base / "custom_nodes").mkdir(parents=True)
-    shutil.copy(options.comfyui / "comfyui_version.py", base)
+    shutil.copy(comfyui / "comfyui_version.py", base)
     if original is not None:
         shutil.copytree(
             original, base / "custom_nodes" / original.name, ignore=shutil.ignore_patterns(".git")

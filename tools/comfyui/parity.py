@@ -106,32 +106,38 @@ def compare(server: Server, case: Case, name: str, *, original: bool) -> Iterato
         else:
             ours = flow.add("MaskGridSampler", **inputs, **chosen, mode=mode, compat=True)
         flow.save(f"ours {mode}", ours)
+    stride = 16 if case.sheet.get("kind") == "stride 16" else 8
+    grid = {name: inputs[name] for name in ("latent_image", "mask", "rows", "columns")}
+    flow.save("masks", flow.add("MaskGridTestMasks", **grid, stride=stride))
     if original:
         for mode in (FORK, SAMPLE):
             flow.save(f"theirs {mode}", flow.add(OLD_SAMPLER, **inputs, **chosen, mode=mode))
     else:
-        stride = 16 if case.sheet.get("kind") == "stride 16" else 8
         serial = flow.add("MaskGridTestSerial", **inputs, **chosen, stride=stride, denoise=denoise)
         flow.save(f"theirs {FORK}", serial, 0)
         flow.save(f"theirs {SAMPLE}", serial, 1)
     flow.save("sheet", inputs["latent_image"][0], 3)
     server.run(flow.prompt)
-    sheet = server.saved("sheet")["tensor"]
+    sheet, masks = (server.saved(saved)["tensor"] for saved in ("sheet", "masks"))
     for mode in (FORK, SAMPLE):
         ours, theirs = (server.saved(f"{who} {mode}")["tensor"] for who in ("ours", "theirs"))
-        yield difference(ours, theirs, sheet, noisy=case.noisy)
+        yield difference(ours, theirs, sheet, None if case.noisy else masks > 0)
 
 
-def difference(ours: Any, theirs: Any, sheet: Any, *, noisy: bool) -> Difference:
-    """Compare results; outside the stencil ours has to be the sheet where no noise is left."""
-    apart = np.abs(ours - theirs) / max(1e-6, float(np.abs(theirs).max()))
-    if noisy:
+def difference(ours: Any, theirs: Any, sheet: Any, inside: Any) -> Difference:
+    """Compare results inside of the masks, and ours with the sheet outside; all of both without masks.
+
+    Args:
+        ours: (N * B, ...).
+        theirs: Likewise.
+        sheet: (B, ...).
+        inside: (N * B, ...), or None where noise is left.
+    """
+    apart = np.abs(ours - theirs) / float(np.abs(theirs).max())
+    if inside is None:
         return Difference(float(apart.max()), 0)
     sheets = np.concatenate([sheet] * (len(ours) // len(sheet)))
-    changed = ours != sheets
-    # What the original changes by more than its blend's rounding is inside its stencil.
-    off = (np.abs(theirs - sheets) > 0.1 * np.abs(sheets).max()) & ~changed
-    return Difference(float(apart[changed].max(initial=0)), int(off.sum()) + int(not changed.any()))
+    return Difference(float(apart[inside].max()), int((ours != sheets)[~inside].sum()))
 
 
 def _custom(

@@ -12,6 +12,7 @@ import comfy.model_management
 import comfy.model_patcher
 import comfy.samplers
 import comfy.supported_models
+import comfy.utils
 import folder_paths
 import nodes
 import numpy as np
@@ -299,6 +300,27 @@ def masks_of(mask, rows, columns, stride, latent):
             yield full
 
 
+class MaskGridTestMasks:
+    """The masks of the forks at latent size, as ComfyUI makes them."""
+
+    RETURN_TYPES = ("LATENT",)
+    FUNCTION = "make"
+    CATEGORY = "MaskGrid tests"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        """Inputs."""
+        number = ("INT", {"default": 1})
+        sides = dict.fromkeys(("rows", "columns", "stride"), number)
+        return {"required": {"latent_image": ("LATENT",), "mask": ("IMAGE",), **sides}}
+
+    def make(self, latent_image, mask, rows, columns, stride):
+        """Make them."""
+        shape = latent_image["samples"].shape
+        masks = masks_of(mask, rows, columns, stride, latent_image)
+        return ({"samples": torch.cat([comfy.utils.reshape_mask(full, shape) for full in masks])},)
+
+
 def cells_of(sampled, sheet, rows, columns):
     """The sheet once for each cell, with that cell from what was sampled."""
     h, w = sheet.shape[-2] // rows, sheet.shape[-1] // columns
@@ -344,6 +366,7 @@ NODE_CLASS_MAPPINGS = {
         MaskGridTestMask,
         MaskGridTestSerial,
         MaskGridTestSerialCustom,
+        MaskGridTestMasks,
         MaskGridTestSigmas,
         MaskGridTestSave,
     )

@@ -77,7 +77,7 @@ def split_image(
     needed = end.bottom + margin, end.right + margin
     if needed != tuple(grid.canvas):
         raise InvalidValueError(
-            f"{rows} rows and {columns} columns with gap {gap} and margin {margin} do not divide the image of "
+            f"{rows} rows and {columns} columns, gap {gap} and margin {margin} do not divide the image of "
             f"{grid.canvas.height} x {grid.canvas.width} px; allowed: such as {needed[0]} x {needed[1]} px"
         )
     cells = [image[(slice(None), *rect.slices)] for rect in grid.cell_rects]

@@ -131,7 +131,12 @@ def preview_grid(
         (f"lost, {share:.1%} of the stencil", _lined(sheets.tinted(pixels, lost), grid)),
     ]
     footer = f"{rows} x {columns} cells of {grid.cell.height} x {grid.cell.width} px, stride {stride}"
-    return _image(sheets.contact_sheet(panels, grid, footer=footer))
+    # Two rows of two, so that something can be seen in a node.
+    rows_of_panels = (
+        sheets.contact_sheet(panels[:2], grid),
+        sheets.contact_sheet(panels[2:], grid, footer=footer),
+    )
+    return torch.cat([_image(picture) for picture in rows_of_panels], 1)
 
 
 def compare_sheets(
