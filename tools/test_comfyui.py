@@ -1,6 +1,6 @@
 """Test the nodes inside a real ComfyUI on the CPU, and print how far every sampler is from serial runs.
 
-python tools/test_comfyui.py --comfyui PATH [--original PATH] [--python PYTHON] [--quick] [--keep FOLDER]
+python tools/test_comfyui.py --comfyui PATH [--original PATH] [--python PYTHON] [--quick] [--only WORD]
 """
 
 from __future__ import annotations
@@ -12,10 +12,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from comfyui.parity import CASES, LIMIT, Case, compare, sampler_names
 from comfyui.scenarios import OLD_SCENARIOS, SCENARIOS
 from comfyui.server import RefusedError, Server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "python"
@@ -40,8 +44,12 @@ def main() -> int:
     failed = 0
     with tempfile.TemporaryDirectory(prefix="maskgrid-comfyui-") as folder:
         base = make_base(options.comfyui, Path(folder) / "ours", original=None)
-        with Server(options.comfyui, python, base, SOURCE) as server:
-            failed += _run_scenarios(server, (*OLD_SCENARIOS, *SCENARIOS))
+        previews = ("--preview-method", "latent2rgb")
+        with Server(options.comfyui, python, base, SOURCE, previews) as server:
+            scenarios = [one for one in (*OLD_SCENARIOS, *SCENARIOS) if options.only in one.__name__]
+            failed += _run_scenarios(server, scenarios)
+            if options.only:
+                return 1 if failed else 0
             cases = [case for case in CASES if not (case.original and options.original)]
             failed += _table(server, cases, quick=options.quick, original=False)
         if options.original is not None:
@@ -62,6 +70,7 @@ def _options() -> argparse.Namespace:
         "--python", help="the Python that ComfyUI runs with (default: its venv's, or this one)"
     )
     parser.add_argument("--quick", action="store_true", help="four samplers in place of all")
+    parser.add_argument("--only", default="", metavar="WORD", help="only scenarios with this in their name")
     return parser.parse_args()
 
 
@@ -96,7 +105,7 @@ def make_base(comfyui: Path, base: Path, *, original: Path | None) -> Path:
     return base
 
 
-def _run_scenarios(server: Server, scenarios: tuple) -> int:
+def _run_scenarios(server: Server, scenarios: list[Callable[[Server], None]]) -> int:
     failed = 0
     for scenario in scenarios:
         begun = time.monotonic()

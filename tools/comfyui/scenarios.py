@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
 
+from comfyui.events import Events
 from comfyui.parity import FORK, LIMIT, SAMPLE
 from comfyui.server import RefusedError
 from comfyui.workflows import OLD_SAMPLER, Workflow, controls, sheet_of
@@ -78,21 +81,80 @@ def custom_sampler_equals_sampler(server: Server) -> None:
     _same(server.saved("custom")["tensor"], expected["tensor"], "custom")
 
 
+def any_guider_and_sampler(server: Server) -> None:
+    """Guiders of other kinds, and SAMPLER objects with settings of their own, as run serially."""
+    samplers: dict[str, dict[str, Any]] = {
+        "SamplerEulerAncestral": {"eta": 0.7, "s_noise": 1.1},
+        "SamplerDPMPP_2M_SDE": {"solver_type": "heun", "eta": 0.8, "s_noise": 1.0, "noise_device": "cpu"},
+        "SamplerEulerCFGpp": {"version": "alternative"},
+        "SamplerLMS": {"order": 3},
+    }
+    for kind in ("CFGGuider", "BasicGuider", "DualCFGGuider"):
+        for name, settings in samplers.items():
+            flow = Workflow()
+            inputs = sheet_of(flow)
+            objects = {
+                "noise": (flow.add("RandomNoise", noise_seed=5), 0),
+                "guider": (_guider(flow, inputs, kind), 0),
+                "sampler": (flow.add(name, **settings), 0),
+                "sigmas": (_sigmas(flow, inputs), 0),
+            }
+            rest = {field: inputs[field] for field in ("latent_image", "mask", "rows", "columns")}
+            for number, options in enumerate(({}, {"fork_at": 2}, {"fork_at": 2, "micro_batch": 1})):
+                node = flow.add("MaskGridSamplerCustom", **objects, **rest, mode=FORK, **options)
+                flow.save(f"ours {number}", node)
+            flow.save("theirs", flow.add("MaskGridTestSerialCustom", **objects, **rest, stride=8))
+            flow.save("masks", flow.add("MaskGridTestMasks", **rest, stride=8))
+            server.run(flow.prompt)
+            found = [server.saved(f"ours {number}")["tensor"] for number in range(3)]
+            # Outside, the cfg++ kind leaves what the network says there in the original's.
+            inside = server.saved("masks")["tensor"] > 0
+            _near(found[0][inside], server.saved("theirs")["tensor"][inside], f"{kind}, {name}")
+            _near(found[2], found[1], f"{kind}, {name}, fork_at 2, one at a time")
+
+
+def sample_then_fork_is_fork_at_the_end(server: Server) -> None:
+    """Both are one run, bit for bit; inside and outside of each cell."""
+    for name in ("euler", "heun", "dpmpp_2m_sde", "uni_pc", "ddim"):
+        together = _sample(server, mode=SAMPLE, sampler_name=name)["tensor"]
+        _same(_sample(server, mode=FORK, fork_at=6, sampler_name=name)["tensor"], together, name)
+
+
+def progress_counts_all_and_previews_show_all_cells(server: Server) -> None:
+    """Progress goes once from 0 to forks * steps, and what was finished stays in the preview."""
+    flow = Workflow()
+    inputs = sheet_of(flow, kind="eps", run=_next_run())
+    node = flow.add("MaskGridSampler", **inputs, **controls(), mode=FORK, micro_batch=1)
+    flow.save("never", node)
+    with Events(server.port, "watching") as events:
+        server.queue(flow.prompt, "watching")
+        progress, previews = events.until_done()
+    _check(progress == [(step, 18) for step in range(1, 19)], str(progress))
+    _check(len(previews) == 18, f"{len(previews)} previews")
+    with Image.open(io.BytesIO(previews[5])) as early, Image.open(io.BytesIO(previews[-1])) as late:
+        _check(abs(early.width - 3 * early.height) <= 3, f"a preview of {early.width} x {early.height}")
+        first, last = (np.asarray(picture.convert("RGB"), float) for picture in (early, late))
+    cell = first.shape[0]
+    kept, drawn = (np.abs(first - last)[:, place].mean() for place in (np.s_[: cell - 2], np.s_[2 * cell :]))
+    _check(kept < 0.2 * drawn, f"cell 0 changed by {kept:.2f}, cell 2 by {drawn:.2f}")
+
+
 def second_stage_goes_on(server: Server) -> None:
     """Two samplers, the first with leftover noise, give what one gives; the clean sheet stays outside."""
-    for kind in ("eps", "flow", "inpaint", "video"):
+    kinds = [("eps", "euler", 1), ("eps", "euler", 2), ("eps", "heun", 1), ("v", "dpm_2", 2)]
+    kinds += [("flow", "heun", 2), ("inpaint", "euler", 2), ("video", "heun", 2)]
+    for kind, name, batch in kinds:
         for first, options in ((FORK, {"mode": FORK}), (SAMPLE, {"mode": FORK, "fork_at": 3})):
-            for batch in (1, 2):
-                one = _sample(server, sheet={"kind": kind, "batch": batch}, **options)
-                flow = Workflow()
-                inputs = sheet_of(flow, kind=kind, batch=batch)
-                begun = controls(end_at_step=3, return_with_leftover_noise="enable")
-                stage = flow.add("MaskGridSampler", **inputs, **begun, mode=first)
-                inputs["latent_image"] = (stage, 0)
-                rest = controls(add_noise="disable", start_at_step=3, noise_seed=1)
-                flow.save("two", flow.add("MaskGridSampler", **inputs, **rest, mode=FORK))
-                server.run(flow.prompt)
-                _near(server.saved("two")["tensor"], one["tensor"], f"{kind}, {first}, batch {batch}")
+            one = _sample(server, sheet={"kind": kind, "batch": batch}, sampler_name=name, **options)
+            flow = Workflow()
+            inputs = sheet_of(flow, kind=kind, batch=batch)
+            begun = controls(end_at_step=3, return_with_leftover_noise="enable", sampler_name=name)
+            stage = flow.add("MaskGridSampler", **inputs, **begun, mode=first)
+            inputs["latent_image"] = (stage, 0)
+            rest = controls(add_noise="disable", start_at_step=3, noise_seed=1, sampler_name=name)
+            flow.save("two", flow.add("MaskGridSampler", **inputs, **rest, mode=FORK))
+            server.run(flow.prompt)
+            _near(server.saved("two")["tensor"], one["tensor"], f"{kind}, {name}, {first}, batch {batch}")
 
 
 def network_rows_are_counted(server: Server) -> None:
@@ -326,9 +388,14 @@ def _next_run() -> int:
     return next(_runs)
 
 
-def _guider(flow: Workflow, inputs: dict[str, Any]) -> str:
-    conds = {name: inputs[name] for name in ("model", "positive", "negative")}
-    return flow.add("CFGGuider", **conds, cfg=controls()["cfg"])
+def _guider(flow: Workflow, inputs: dict[str, Any], kind: str = "CFGGuider") -> str:
+    model, positive, negative = (inputs[name] for name in ("model", "positive", "negative"))
+    if kind == "BasicGuider":
+        return flow.add(kind, model=model, conditioning=positive)
+    if kind == "CFGGuider":
+        return flow.add(kind, model=model, positive=positive, negative=negative, cfg=controls()["cfg"])
+    scales = {"cfg_conds": 3.0, "cfg_cond2_negative": 2.0, "style": "regular"}
+    return flow.add(kind, model=model, cond1=positive, cond2=negative, negative=negative, **scales)
 
 
 def _sigmas(flow: Workflow, inputs: dict[str, Any]) -> str:
@@ -356,6 +423,9 @@ def _near(found: Any, expected: Any, what: str) -> None:
 SCENARIOS: tuple[Callable[[Server], None], ...] = (
     outputs_are_forks_and_merged,
     custom_sampler_equals_sampler,
+    any_guider_and_sampler,
+    sample_then_fork_is_fork_at_the_end,
+    progress_counts_all_and_previews_show_all_cells,
     second_stage_goes_on,
     network_rows_are_counted,
     micro_batches_change_nothing,

@@ -101,13 +101,13 @@ class Server:
             raise RefusedError(f"HTTP {error.code}: {error.read().decode(errors='replace')}") from error
         return json.loads(text) if text else None
 
-    def queue(self, prompt: Mapping[str, Any]) -> str:
-        """Queue a prompt; its id.
+    def queue(self, prompt: Mapping[str, Any], client: str = "maskgrid") -> str:
+        """Queue a prompt; its id. Its events go to that client.
 
         Raises:
             RefusedError: ComfyUI did not take it.
         """
-        number: str = self.post("/prompt", {"prompt": prompt})["prompt_id"]
+        number: str = self.post("/prompt", {"prompt": prompt, "client_id": client})["prompt_id"]
         return number
 
     def wait(self, number: str) -> dict[str, Any]:

@@ -89,9 +89,8 @@ def find_habits(patcher: Any, sampler: Any, sigmas: torch.Tensor, shape: tuple[i
         both, other, _ = _run(patcher, sampler, levels, torch.cat([row, row.flip(1) * 3 + 1]))
     # A sampler may ask for anything of a real model; whatever it raises, it can't be tried.
     except Exception:
-        logging.debug(
-            "maskgrid: the sampler can't be tried out; its forks are sampled one by one", exc_info=True
-        )
+        logging.warning("maskgrid: this sampler can't be tried out, so its forks are sampled one by one")
+        logging.debug("maskgrid: why it can't", exc_info=True)
         return SamplerHabits()
     # An adaptive sampler chooses its noise levels by all rows. What is not a number counts as coupled.
     same = network.levels == other.levels and bool(
