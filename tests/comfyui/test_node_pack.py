@@ -1,4 +1,4 @@
-"""The node pack as the registry and the page take it. It is run in a real ComfyUI by tools/test_comfyui.py."""
+"""The node pack as the registry and the page take it; tools/test_comfyui.py runs it in a real ComfyUI."""
 
 import ast
 import json
