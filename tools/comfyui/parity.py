@@ -86,7 +86,9 @@ def sampler_names(server: Server) -> list[str]:
     return list(names[0] if isinstance(names[0], list) else names[1]["options"])
 
 
-def compare(server: Server, case: Case, name: str, *, original: bool) -> Iterator[Difference]:
+def compare(
+    server: Server, case: Case, name: str, *, original: bool, micro_batch: int = 0
+) -> Iterator[Difference]:
     """Both modes of a case with one sampler.
 
     Args:
@@ -94,6 +96,7 @@ def compare(server: Server, case: Case, name: str, *, original: bool) -> Iterato
         case: The setting.
         name: The sampler.
         original: Whether to compare with the original node; else with ComfyUI's nodes, run serially.
+        micro_batch: How many forks to run at once; 0 for all.
     """
     flow = Workflow()
     inputs = sheet_of(flow, **case.sheet)
@@ -101,10 +104,11 @@ def compare(server: Server, case: Case, name: str, *, original: bool) -> Iterato
     denoise = chosen.pop("denoise", 1.0)
     sampler = flow.add("KSamplerSelect", sampler_name=name)
     for mode in (FORK, SAMPLE):
+        options = {"mode": mode, "compat": True, "micro_batch": micro_batch}
         if denoise < 1:
-            ours = _custom(flow, inputs, chosen, sampler, denoise, mode)
+            ours = _custom(flow, inputs, {**chosen, "denoise": denoise}, sampler, options)
         else:
-            ours = flow.add("MaskGridSampler", **inputs, **chosen, mode=mode, compat=True)
+            ours = flow.add("MaskGridSampler", **inputs, **chosen, **options)
         flow.save(f"ours {mode}", ours)
     stride = 16 if case.sheet.get("kind") == "stride 16" else 8
     grid = {name: inputs[name] for name in ("latent_image", "mask", "rows", "columns")}
@@ -141,7 +145,7 @@ def difference(ours: Any, theirs: Any, sheet: Any, inside: Any) -> Difference:
 
 
 def _custom(
-    flow: Workflow, inputs: dict[str, Any], chosen: dict[str, Any], sampler: str, denoise: float, mode: str
+    flow: Workflow, inputs: dict[str, Any], chosen: dict[str, Any], sampler: str, options: dict[str, Any]
 ) -> str:
     """MaskGrid Sampler Custom with a part of the schedule, which KSamplerAdvanced can't have."""
     conds = {name: inputs[name] for name in ("model", "positive", "negative")}
@@ -152,9 +156,9 @@ def _custom(
         sampler_name=chosen["sampler_name"],
         scheduler=chosen["scheduler"],
         steps=chosen["steps"],
-        denoise=denoise,
+        denoise=chosen["denoise"],
     )
     noise = flow.add("RandomNoise", noise_seed=chosen["noise_seed"])
     rest = {name: inputs[name] for name in ("latent_image", "mask", "rows", "columns")}
     objects = {"noise": (noise, 0), "guider": (guider, 0), "sampler": (sampler, 0), "sigmas": (sigmas, 0)}
-    return flow.add("MaskGridSamplerCustom", **objects, **rest, mode=mode)
+    return flow.add("MaskGridSamplerCustom", **objects, **rest, **options)

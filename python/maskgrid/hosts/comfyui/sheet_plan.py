@@ -67,11 +67,29 @@ def plan_sheet(
     wanted = tuple(range(len(grid)) if cells is None else cells)
     plan = ForkPlan(grid, stencil, coverage=coverage, cells=wanted)
     masks = torch.as_tensor(plan.noise_masks())
-    seen = [bool((mask > 0).any()) for mask in masks]
-    live = [wanted.index(cell) for cell, there in zip(plan.cells, seen, strict=True) if there]
     # Values that only rounding takes past 1 where cells share a latent cell.
     union = torch.as_tensor(plan.sheet_mask()).clamp(max=1)
+    if coverage == "center" and not any(side % grid.stride for side in cell):
+        masks = _rounded_as_comfyui(stencil, plan)
+        union = masks.sum(0, keepdim=True)
+    seen = [bool((mask > 0).any()) for mask in masks]
+    live = [wanted.index(cell) for cell, there in zip(plan.cells, seen, strict=True) if there]
     return SheetPlan(grid, wanted, tuple(live), masks[torch.tensor(seen, dtype=torch.bool)], union)
+
+
+def _rounded_as_comfyui(stencil: torch.Tensor, plan: ForkPlan) -> torch.Tensor:
+    """The noise masks (n, 1, h, w) of cells that the stride divides, with the last bit as ComfyUI has it.
+
+    They are the plan's but for rounding; a sampler that chooses its steps by an error makes 2e-5 out of that.
+    """
+    grid = plan.grid
+    size = tuple(side // grid.stride for side in grid.cell)
+    pixels = stencil.reshape(-1, 1, *grid.cell)
+    small = torch.nn.functional.interpolate(pixels, size=size, mode="bilinear")
+    masks = torch.zeros(len(plan), 1, *grid.latent_size)
+    for mask, number in zip(masks, plan.cells, strict=True):
+        mask[(..., *grid.latent_rect(number).slices)] = small[number if len(small) > 1 else 0]
+    return masks
 
 
 def stencil_of(mask: torch.Tensor, count: int) -> torch.Tensor:
