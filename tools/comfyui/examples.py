@@ -28,7 +28,7 @@ def expressions() -> Workflow:
     )
     shown = {"coverage": "center", "stride": 8}
     flow.add("MaskGridPreview", sheet=(sheet, 0), mask=(stencil, 0), **grid, **shown)
-    pasted = _paste(flow, sampler, loaded, sheet, stencil, grid)
+    pasted = _paste(flow, (sampler, loaded), (sheet, stencil), grid)
     flow.add("MaskGridContactSheet", before=(sheet, 0), after=(pasted, 1), mask=(stencil, 0), **grid)
     flow.add("SaveImage", images=(pasted, 0), filename_prefix="maskgrid/fork")
     return flow
@@ -57,7 +57,7 @@ def two_stages() -> Workflow:
         add_noise="disable",
     )
     second = flow.add("MaskGridSampler", **same, latent_image=(first, 0), **rest, mode="Fork then Sample")
-    pasted = _paste(flow, second, loaded, sheet, stencil, grid)
+    pasted = _paste(flow, (second, loaded), (sheet, stencil), grid)
     merged = flow.add("MaskGridMergeForksImage", forks=(pasted, 0), **grid, picks="", original=(sheet, 0))
     flow.add("SaveImage", images=(merged, 0), filename_prefix="maskgrid/picked")
     return flow
@@ -86,7 +86,7 @@ def custom_sampler() -> Workflow:
         mode="Fork then Sample",
         seed_mode="increment",
     )
-    pasted = _paste(flow, sampler, loaded, sheet, stencil, grid)
+    pasted = _paste(flow, (sampler, loaded), (sheet, stencil), grid)
     flow.add("SaveImage", images=(pasted, 1), filename_prefix="maskgrid/merged")
     return flow
 
@@ -144,7 +144,9 @@ def _model(flow: Workflow, sheet: str) -> tuple[str, dict[str, Any], str]:
     return loaded, {"positive": (positive, 0), "negative": (negative, 0)}, latent
 
 
-def _paste(flow: Workflow, sampler: str, loaded: str, sheet: str, stencil: str, grid: dict[str, Any]) -> str:
+def _paste(flow: Workflow, sampled: tuple[str, str], pictures: tuple[str, str], grid: dict[str, Any]) -> str:
+    """Decode with the second of `sampled`, paste over the sheet through the stencil."""
+    (sampler, loaded), (sheet, stencil) = sampled, pictures
     decoded = flow.add("VAEDecode", samples=(sampler, 0), vae=(loaded, 2))
     return flow.add(
         "MaskGridPasteForks",

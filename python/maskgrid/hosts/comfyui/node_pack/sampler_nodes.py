@@ -108,6 +108,12 @@ def fork_inputs() -> list[io.Input]:
             optional=True,
             tooltip="Which cells to fork, counted from 0 row by row, such as 0, 2, 4-6. Empty for all.",
         ),
+    ]
+
+
+def run_inputs() -> list[io.Input]:
+    """More of them: seeds, prompts, and how the forks are run."""
+    return [
         io.Combo.Input(
             "seed_mode",
             options=list(fork_options.SEED_MODES),
@@ -169,7 +175,7 @@ class MaskGridSampler(io.ComfyNode):
             "cell, in "
             "which everything else is the original's.",
             search_aliases=_ALIASES,
-            inputs=[*control_inputs(), *grid_inputs(), *fork_inputs()],
+            inputs=[*control_inputs(), *grid_inputs(), *fork_inputs(), *run_inputs()],
             outputs=latent_outputs(),
         )
 
@@ -201,6 +207,7 @@ class MaskGridSamplerCustom(io.ComfyNode):
                 io.Latent.Input("latent_image", tooltip="The sheet, or forks that have noise left in them."),
                 *grid_inputs(),
                 *fork_inputs(),
+                *run_inputs(),
             ],
             outputs=latent_outputs(),
         )
