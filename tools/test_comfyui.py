@@ -6,6 +6,7 @@ python tools/test_comfyui.py --comfyui PATH [--original PATH] [--python PYTHON] 
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -29,6 +30,7 @@ No ComfyUI was named. To get one:
   git clone https://github.com/comfyanonymous/ComfyUI            (0.14.0 or newer; measured with 0.33.0)
   python -m venv ComfyUI/venv && ComfyUI/venv/bin/pip install -r ComfyUI/requirements.txt
   ComfyUI/venv/bin/pip install numpy                              (what maskgrid needs besides)
+If torchaudio says that it was made for another CUDA, delete torchaudio/lib/_torchaudio.abi3.so in the venv.
 To compare with the original node as well:
   git clone https://github.com/bmad4ever/comfyui_bmad_nodes
 Then: make test-comfyui COMFYUI=ComfyUI [ORIGINAL=comfyui_bmad_nodes]"""
@@ -100,7 +102,7 @@ def make_base(comfyui: Path, base: Path, *, original: Path | None) -> Path:
             original, base / "custom_nodes" / original.name, ignore=shutil.ignore_patterns(".git")
         )
     install = [sys.executable, "-m", "maskgrid", "comfyui", "install", str(base)]
-    subprocess.run(install, check=True, env={"PYTHONPATH": str(SOURCE), "PATH": "/usr/bin:/bin"})
+    subprocess.run(install, check=True, env={**os.environ, "PYTHONPATH": str(SOURCE)})
     shutil.copytree(ROOT / "tools" / "comfyui" / "test_nodes", base / "custom_nodes" / "maskgrid_test_nodes")
     return base
 

@@ -56,6 +56,13 @@ def test_hints_of_controlnets_are_cut_along_the_chain():
     assert (len(cut.cond_hint_original), cut.cond_hint, len(first.cond_hint_original)) == (1, None, 3)
 
 
+def test_positive_and_negative_keep_one_controlnet():
+    control = SimpleNamespace(cond_hint_original=torch.zeros(3, 3, 8, 8), previous_controlnet=None)
+    given = conds(1, control=control)
+    found = conds_of_one_fork({**given, "negative": given["positive"]}, 1)
+    assert found["positive"][0]["control"] is found["negative"][0]["control"]
+
+
 def test_a_controlnet_with_one_hint_is_the_same_object():
     control = SimpleNamespace(cond_hint_original=torch.zeros(1, 3, 8, 8), previous_controlnet=None)
     assert conds_of_one_fork(conds(1, control=control), 2)["positive"][0]["control"] is control

@@ -113,6 +113,31 @@ def any_guider_and_sampler(server: Server) -> None:
             _near(found[2], found[1], f"{kind}, {name}, fork_at 2, one at a time")
 
 
+def controlnets_and_areas(server: Server) -> None:
+    """As run serially, with one hint and with a batch of them, of which a single run sees the first."""
+    for hints, batch in ((1, 1), (3, 1), (3, 2)):
+        flow = Workflow()
+        inputs = sheet_of(flow, batch=batch)
+        net = flow.add("MaskGridTestControl", hints=hints, height=64, width=192)
+        more = {"control_net": (net, 0), "image": (net, 1), "strength": 0.8}
+        conds = {name: inputs[name] for name in ("positive", "negative")}
+        both = flow.add("ControlNetApplyAdvanced", **conds, **more, start_percent=0.0, end_percent=0.7)
+        area = {"width": 0.5, "height": 1.0, "x": 0.25, "y": 0.0, "strength": 1.0}
+        part = flow.add("ConditioningSetAreaPercentage", conditioning=(both, 1), **area)
+        mixed = flow.add("ConditioningCombine", conditioning_1=(both, 0), conditioning_2=(part, 0))
+        inputs |= {"positive": (mixed, 0), "negative": (both, 1)}
+        for number, options in enumerate(({}, {"fork_at": 2}, {"fork_at": 2, "micro_batch": 1})):
+            flow.save(
+                f"ours {number}", flow.add("MaskGridSampler", **inputs, **controls(), mode=FORK, **options)
+            )
+        serial = flow.add("MaskGridTestSerial", **inputs, **controls(), stride=8, denoise=1.0)
+        flow.save("theirs", serial)
+        server.run(flow.prompt)
+        found = [server.saved(f"ours {number}")["tensor"] for number in range(3)]
+        _near(found[0], server.saved("theirs")["tensor"], f"{hints} hints, batch {batch}")
+        _near(found[2], found[1], f"{hints} hints, batch {batch}, fork_at 2, one at a time")
+
+
 def sample_then_fork_is_fork_at_the_end(server: Server) -> None:
     """Both are one run, bit for bit; inside and outside of each cell."""
     for name in ("euler", "heun", "dpmpp_2m_sde", "uni_pc", "ddim"):
@@ -424,6 +449,7 @@ SCENARIOS: tuple[Callable[[Server], None], ...] = (
     outputs_are_forks_and_merged,
     custom_sampler_equals_sampler,
     any_guider_and_sampler,
+    controlnets_and_areas,
     sample_then_fork_is_fork_at_the_end,
     progress_counts_all_and_previews_show_all_cells,
     second_stage_goes_on,

@@ -5,11 +5,14 @@
 import copy
 from pathlib import Path
 
+import comfy.cldm.cldm
+import comfy.controlnet
 import comfy.latent_formats
 import comfy.ldm.wan.model
 import comfy.model_base
 import comfy.model_management
 import comfy.model_patcher
+import comfy.ops
 import comfy.samplers
 import comfy.supported_models
 import comfy.utils
@@ -119,13 +122,17 @@ def make_model(kind):
             model = comfy.model_base.BaseModel(config, model_type=model_type, device="cpu")
             if kind == "inpaint":
                 model.set_inpaint()
-        for parameter in model.diffusion_model.parameters():
-            # Its operations leave memory as they found it.
-            scale = (parameter.numel() / parameter.shape[0]) ** -0.5 if parameter.ndim > 1 else 0.1
-            parameter.copy_(torch.randn(parameter.shape) * scale + (parameter.ndim == 1))
+        fill(model.diffusion_model)
     model.diffusion_model = _Counting(model.diffusion_model)
     cpu = torch.device("cpu")
     return comfy.model_patcher.ModelPatcher(model, load_device=cpu, offload_device=cpu)
+
+
+def fill(network):
+    """Random weights; ComfyUI's operations leave memory as they found it."""
+    for parameter in network.parameters():
+        scale = (parameter.numel() / parameter.shape[0]) ** -0.5 if parameter.ndim > 1 else 0.1
+        parameter.requires_grad_(False).copy_(torch.randn(parameter.shape) * scale + (parameter.ndim == 1))
 
 
 def random(shape, seed):
@@ -167,6 +174,33 @@ class MaskGridTestModel:
             more = {"concat_latent_image": random((1, 4, height, width), 4)}
             conds = [[[cond[0][0], more]] for cond in conds]
         return (model, *conds, latent)
+
+
+class MaskGridTestControl:
+    """A tiny ControlNet, and pictures of noise for its hints."""
+
+    RETURN_TYPES = ("CONTROL_NET", "IMAGE")
+    FUNCTION = "make"
+    CATEGORY = "MaskGrid tests"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        """Inputs."""
+        number = ("INT", {"default": 1, "max": 4096})
+        return {"required": dict.fromkeys(("hints", "height", "width"), number)}
+
+    def make(self, hints, height, width):
+        """Make them."""
+        shape = {key: value for key, value in UNET.items() if key not in ("out_channels", "legacy")}
+        net = comfy.cldm.cldm.ControlNet(
+            hint_channels=3, num_heads=8, operations=comfy.ops.disable_weight_init, **shape
+        )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(11)
+            fill(net)
+        cpu = torch.device("cpu")
+        pictures = random((hints, height, width, 3), 12).clamp(0, 1)
+        return (comfy.controlnet.ControlNet(net, load_device=cpu), pictures)
 
 
 class MaskGridTestMask:
@@ -363,6 +397,7 @@ NODE_CLASS_MAPPINGS = {
     node.__name__: node
     for node in (
         MaskGridTestModel,
+        MaskGridTestControl,
         MaskGridTestMask,
         MaskGridTestSerial,
         MaskGridTestSerialCustom,

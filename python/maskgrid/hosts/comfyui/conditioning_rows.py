@@ -39,7 +39,7 @@ def conds_of_one_fork(conds: dict[str, list[dict[str, Any]]], batch: int) -> dic
         Copies in which every tensor of several rows has `batch` of them.
     """
     rows = list(range(batch))
-    return {kind: [_with_rows(cond, rows) for cond in found] for kind, found in conds.items()}
+    return _all_with_rows(conds, rows)
 
 
 def conds_of_forks(
@@ -67,16 +67,24 @@ def conds_of_forks(
                         f"its own prompt; allowed: {count} rows, or 1 for all"
                     )
     rows = [fork for fork in forks for _ in range(batch)]
-    return {kind: [_with_rows(cond, rows) for cond in found] for kind, found in conds.items()}
+    return _all_with_rows(conds, rows)
 
 
-def _with_rows(cond: dict[str, Any], rows: list[int]) -> dict[str, Any]:
+def _all_with_rows(
+    conds: dict[str, list[dict[str, Any]]], rows: list[int]
+) -> dict[str, list[dict[str, Any]]]:
+    # ComfyUI runs conds together only where they have the same ControlNet, so that copies are shared.
+    controls: dict[int, Any] = {}
+    return {kind: [_with_rows(cond, rows, controls) for cond in found] for kind, found in conds.items()}
+
+
+def _with_rows(cond: dict[str, Any], rows: list[int], controls: dict[int, Any]) -> dict[str, Any]:
     result = dict(cond)
     for key in _KEYS:
         if isinstance(cond.get(key), torch.Tensor):
             result[key] = _rows_of(cond[key], rows)
     if cond.get("control") is not None:
-        result["control"] = _control_with_rows(cond["control"], rows)
+        result["control"] = _control_with_rows(cond["control"], rows, controls)
     return result
 
 
@@ -85,17 +93,19 @@ def _rows_of(tensor: torch.Tensor, rows: list[int]) -> torch.Tensor:
     return tensor if len(tensor) == 1 else tensor[[row % len(tensor) for row in rows]]
 
 
-def _control_with_rows(control: Any, rows: list[int]) -> Any:
-    """A ControlNet, and those before it, with the hints of these rows."""
+def _control_with_rows(control: Any, rows: list[int], made: dict[int, Any]) -> Any:
+    """A ControlNet, and those before it, with the hints of these rows; each is made once."""
+    if id(control) in made:
+        return made[id(control)]
     hint = getattr(control, "cond_hint_original", None)
     before = getattr(control, "previous_controlnet", None)
-    earlier = None if before is None else _control_with_rows(before, rows)
-    if (not isinstance(hint, torch.Tensor) or len(hint) == 1) and earlier is before:
-        return control
-    # Their own copy() makes new nets of some kinds; the hint alone differs here.
-    result = copy.copy(control)
-    if isinstance(hint, torch.Tensor):
-        result.cond_hint_original, result.cond_hint = _rows_of(hint, rows), None
-    if before is not None:
+    earlier = None if before is None else _control_with_rows(before, rows, made)
+    result = control
+    if (isinstance(hint, torch.Tensor) and len(hint) > 1) or earlier is not before:
+        # Their own copy() makes new nets of some kinds; the hint alone differs here.
+        result = copy.copy(control)
         result.previous_controlnet = earlier
+        if isinstance(hint, torch.Tensor):
+            result.cond_hint_original, result.cond_hint = _rows_of(hint, rows), None
+    made[id(control)] = result
     return result
