@@ -21,7 +21,7 @@ from maskgrid.cli import main
 from maskgrid.cli.progress_line import Meter, Reporter
 from maskgrid.sampling import Progress
 
-COMMANDS = ("demo", "sample", "plan", "mask", "merge", "check", "bench")
+COMMANDS = ("demo", "sample", "plan", "mask", "merge", "check", "bench", "comfyui")
 
 
 @pytest.fixture(autouse=True)

@@ -115,7 +115,7 @@ def test_memory_that_runs_out_in_the_network_is_answered_with_advice(
 ):
     unet = maker.host.pipe.unet
     monkeypatch.setattr(unet, "forward", raise_at(error, 5, unet.forward))
-    with pytest.raises(DenoiserError, match="out of memory.*micro_batch below") as caught:
+    with pytest.raises(DenoiserError, match=r"out of memory.*micro_batch below") as caught:
         make(maker, sheet, stencil, micro_batch=2)
     assert caught.value.result.cells == (0, 1, 2, 3)
 

@@ -26,7 +26,7 @@ def job(sheet, stencil) -> dict:
         ({"rows": 5}, InvalidValueError, "mask is 16 x 16"),
         ({"gap": 99}, InvalidValueError, "gap"),
         ({"mask": np.zeros((16, 16), bool)}, MaskGridError, "the stencil is empty"),
-        ({"mask": np.full((16, 16), np.nan, np.float32)}, MaskGridError, "nan"),
+        ({"mask": np.full((16, 16), np.nan, np.float32)}, MaskGridError, "NaN"),
         ({"prompt": None}, InvalidValueError, "prompt is missing"),
         ({"prompt": ["a", "b"]}, InvalidValueError, "prompt has 2 items; allowed: one for all, or 6 items"),
         ({"prompt": ["a", None, "b", "c", "d", "e"]}, InvalidTypeError, "prompt has None for cell 1"),
@@ -82,7 +82,8 @@ def thin(*cells: int) -> np.ndarray:
 
 def test_cells_that_the_coverage_loses_are_named(job):
     inputs = read_inputs(job | {"mask": thin(1, 5)})
-    said = r"cells \(row, column\) \(0, 1\), \(1, 2\): coverage 'center' loses .* stride 8; allowed: coverage 'max'"
+    lost = r"cells \(row, column\) \(0, 1\), \(1, 2\): coverage 'center' loses"
+    said = rf"{lost} .* stride 8; allowed: coverage 'max'"
     with pytest.warns(MaskGridWarning, match=said):
         plan = plan_run(inputs, stride=8)
     assert plan.forks.lost == (1, 5)
@@ -106,7 +107,7 @@ def test_a_stencil_that_is_lost_everywhere_is_an_error(job):
 def test_a_run_warns_of_lost_cells_and_leaves_them_as_they_were(maker, job):
     mask = thin(4)
     mask[4] = 0
-    # At stride 2 the coverage reads the middle of each latent cell's 2 x 2 pixels, so all counts; "min" does not.
+    # At stride 2 the coverage reads the middle of each latent cell's 2 x 2 pixels; "min" does not.
     mask[4, :, 5] = 255
     with pytest.warns(MaskGridWarning, match=r"\(1, 1\)"):
         forks = maker(**job | {"mask": mask}, coverage="min", steps=1, mode="fork")

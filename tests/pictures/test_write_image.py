@@ -4,13 +4,13 @@ import json
 
 import numpy as np
 import pytest
-from maskgrid.result.picture_file import write_picture
 from PIL import Image, ImageCms
 
 from maskgrid.errors import InvalidTypeError, InvalidValueError
 from maskgrid.pictures.pixel_arrays import to_pil
 from maskgrid.pictures.read_sheet import read_sheet
 from maskgrid.pictures.write_image import SUFFIXES, format_of, save_image
+from maskgrid.result.picture_file import write_picture
 
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 TEXT = json.dumps({"prompt": "悲しい 😀 Ärger", "steps": 20}, ensure_ascii=False)

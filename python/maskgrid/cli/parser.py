@@ -44,6 +44,7 @@ def make_parser() -> argparse.ArgumentParser:
     _merge(_command(commands, "merge", "put chosen cells of saved forks into one sheet"))
     _check(_command(commands, "check", "test whether a model can be trusted with the job"))
     _bench(_command(commands, "bench", "measure the geometry against the plain way"))
+    _comfyui(_command(commands, "comfyui", "put the nodes into a ComfyUI"))
     return parser
 
 
@@ -216,6 +217,11 @@ def _bench(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rows", type=int, default=4, help="(default: %(default)s)")
     parser.add_argument("--columns", type=int, default=4, help="(default: %(default)s)")
     parser.add_argument("--stride", type=int, default=8, help="pixels per latent cell (default: %(default)s)")
+
+
+def _comfyui(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=("install",), help="copy the node pack into custom_nodes")
+    parser.add_argument("path", metavar="PATH", help="the folder of ComfyUI, 0.14.0 or newer")
 
 
 def _inputs(parser: argparse.ArgumentParser, *, required: bool) -> None:
