@@ -8,6 +8,7 @@ SHELL := bash
 
 VENV ?= .venv
 DIST ?= dist
+FUZZ_SECONDS ?= 60
 ifeq ($(OS),Windows_NT)
   BIN := $(VENV)/Scripts
 else
@@ -41,7 +42,7 @@ READY := $(VENV)/.ready
 .PHONY: help
 help: ## Say what the targets do
 	@echo "make TARGET, where TARGET is one of:"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "Options: PYTHON=/path/to/python3.11+, PYTEST_ARGS='-k grid', BENCH_ARGS=--quick"
 
 .PHONY: build
@@ -55,6 +56,14 @@ demo: $(MODELS) ## Redraw a sheet with the bundled model; the pictures land in o
 test: $(READY) ## Build and run every test of both languages
 	cargo test --workspace
 	$(RUN) -m pytest $(PYTEST_ARGS)
+
+.PHONY: test-comfyui
+test-comfyui: $(READY) ## Test the nodes inside a real ComfyUI: COMFYUI=path [ORIGINAL=path]
+	$(RUN) tools/test_comfyui.py --comfyui "$(COMFYUI)" --original "$(ORIGINAL)" $(COMFYUI_ARGS)
+
+.PHONY: fuzz
+fuzz: $(READY) ## Attack the native module for FUZZ_SECONDS=60, under AddressSanitizer where there is a nightly
+	tools/fuzz/run.sh $(RUN) $(FUZZ_SECONDS)
 
 .PHONY: lint
 lint: $(READY) ## Check style, types and layers of both languages
