@@ -18,7 +18,7 @@ from maskgrid.errors import InvalidTypeError, InvalidValueError
 from maskgrid.run_arguments import ARGUMENT_NAMES, RunArguments, RunOptions, call_signature, split_options
 from maskgrid.sampling import SAMPLERS, SCHEDULES
 from maskgrid.sampling.controls import MODES, ControlOptions, Controls
-from maskgrid.sampling.forking.blend_rules import BLENDS
+from maskgrid.sampling.forking.fork_masks import BLENDS
 
 GOOD = """
 from typing import Any

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from maskgrid.errors import InvalidTypeError, InvalidValueError
 from maskgrid.sampling import Controls, LatentFormat
-from maskgrid.sampling.forking.region_noise import choose_seeds
+from maskgrid.sampling.controls import choose_seeds
 from maskgrid.sampling.noise_levels.schedules import make_sigmas
 from maskgrid.sampling.original_node import cut_range
 

@@ -9,11 +9,10 @@ from torch import Tensor
 
 from maskgrid.errors import InvalidTypeError, InvalidValueError
 from maskgrid.sampling import Controls, ForkMasks, prepare_forks
-from maskgrid.sampling.forking.blend_rules import BLENDS
-from maskgrid.sampling.forking.fork_masks import as_fork_masks
+from maskgrid.sampling.forking.fork_masks import BLENDS, as_fork_masks
 from maskgrid.sampling.forking.patches import Patches, arrange_cells
 from maskgrid.sampling.forking.region import Region
-from maskgrid.sampling.noise_levels.sigma_range import SigmaRange
+from maskgrid.sampling.noise_levels.schedules import SigmaRange
 from maskgrid.sampling.original_node import change_masks
 
 SIGMA = torch.tensor(1.7)

@@ -11,11 +11,11 @@ Whoever drives the network in another way takes `prepare_forks` and answers the 
 from maskgrid.sampling.controls import CONTROL_NAMES, ControlOptions, Controls
 from maskgrid.sampling.forking.denoise import Stretch, denoise
 from maskgrid.sampling.forking.fork_masks import ForkMasks
+from maskgrid.sampling.forking.fork_run import LatentFormat
 from maskgrid.sampling.forking.fork_sampling import ForkSampling, answer_with
 from maskgrid.sampling.forking.progress import Progress
 from maskgrid.sampling.forking.request import Request, Responder
 from maskgrid.sampling.forking.state import State
-from maskgrid.sampling.latent_format import LatentFormat
 from maskgrid.sampling.noise_levels.noise_table import NoiseTable
 from maskgrid.sampling.noise_levels.schedules import SCHEDULES
 from maskgrid.sampling.result.fork_latents import ForkLatents

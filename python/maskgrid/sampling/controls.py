@@ -12,21 +12,38 @@ from torch import Tensor
 
 from maskgrid.errors import InvalidTypeError, InvalidValueError
 from maskgrid.sampling.argument_checks import check_count, check_number, unknown_name
-from maskgrid.sampling.forking.blend_rules import BLENDS, BlendName
+from maskgrid.sampling.forking.fork_masks import BLENDS, BlendName
 from maskgrid.sampling.noise_levels.noise_table import NoiseTable
-from maskgrid.sampling.noise_levels.schedules import ScheduleName, check_schedule, make_sigmas
-from maskgrid.sampling.noise_levels.sigma_range import SigmaRange, cut_sigmas
+from maskgrid.sampling.noise_levels.schedules import (
+    ScheduleName,
+    SigmaRange,
+    check_schedule,
+    cut_sigmas,
+    make_sigmas,
+)
 from maskgrid.sampling.samplers.noise import check_seed
 from maskgrid.sampling.samplers.registry import SamplerName, get_sampler
 
-__all__ = ["CONTROL_NAMES", "MODES", "ControlOptions", "Controls", "ModeName", "SheetConditioning"]
+__all__ = [
+    "CONTROL_NAMES",
+    "MODES",
+    "SEED_RULES",
+    "ControlOptions",
+    "Controls",
+    "ModeName",
+    "SheetConditioning",
+    "choose_seeds",
+]
 
 ModeName = Literal["Sample then Fork", "Fork then Sample", "sample", "fork"]
 SheetConditioning = Literal["own", "cells"]
 
 MODES = {"Sample then Fork": True, "Fork then Sample": False, "sample": True, "fork": False}
 """Whether a mode samples the forks together."""
+SEED_RULES = ("same", "increment")
+"""How forks get their seeds where they are not listed."""
 _SHEET_CONDITIONING = ("own", "cells")
+_SEEDS = 2**64
 
 
 class ControlOptions(TypedDict, total=False):
@@ -163,3 +180,29 @@ class Controls:
 
 CONTROL_NAMES = tuple(field.name for field in fields(Controls))
 """Every option of a run, in order."""
+
+
+def choose_seeds(seed: int, rule: str | Sequence[int], count: int) -> tuple[int, ...]:
+    """The seeds of the forks: one when all have the same, else one for each.
+
+    Args:
+        seed: The run's.
+        rule: "same", "increment" (seed + n, round the corner at 64 bits), or a list of one seed for each
+            fork.
+        count: Number of forks.
+
+    Raises:
+        InvalidTypeError: A seed that is not an integer, or a rule that is neither a word nor a list.
+        InvalidValueError: An unknown rule, a list of another length, a seed beyond 64 bits.
+    """
+    first = check_seed(seed)
+    if isinstance(rule, str):
+        if rule not in SEED_RULES:
+            raise unknown_name("fork_seeds", rule, SEED_RULES)
+        return (first,) if rule == "same" or not count else tuple((first + n) % _SEEDS for n in range(count))
+    if not isinstance(rule, Sequence):
+        raise InvalidTypeError(f"fork_seeds is {rule!r}; allowed: 'same', 'increment' or a list of seeds")
+    seeds = tuple(check_seed(each) for each in rule)
+    if len(seeds) != count:
+        raise InvalidValueError(f"fork_seeds has {len(seeds)} seeds; allowed: {count}, one for each fork")
+    return seeds or (first,)

@@ -11,12 +11,12 @@ from dataclasses import replace
 
 import torch
 
-from maskgrid.sampling.forking.finish import take_forks
 from maskgrid.sampling.forking.fork_masks import ForkMasks
 from maskgrid.sampling.forking.fork_run import ForkRun
+from maskgrid.sampling.forking.fork_sampling import take_forks
 from maskgrid.sampling.forking.patches import Patches
 from maskgrid.sampling.forking.state import State
-from maskgrid.sampling.noise_levels.sigma_range import SigmaRange
+from maskgrid.sampling.noise_levels.schedules import SigmaRange
 from maskgrid.sampling.result.fork_latents import ForkLatents
 from maskgrid.sampling.samplers.registry import get_sampler
 

@@ -1,7 +1,7 @@
 """The way in: forks of a sheet of latents, with every control of KSamplerAdvanced."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from typing import Any, TypeVar, Unpack
 
@@ -12,17 +12,15 @@ from maskgrid.errors import InvalidTypeError, InvalidValueError
 from maskgrid.geometry import ForkPlan
 from maskgrid.sampling import original_node
 from maskgrid.sampling.argument_checks import check_count
-from maskgrid.sampling.controls import ControlOptions, Controls
-from maskgrid.sampling.forking.finish import finish_forks
+from maskgrid.sampling.controls import ControlOptions, Controls, choose_seeds
 from maskgrid.sampling.forking.fork_masks import ForkMasks, as_fork_masks
-from maskgrid.sampling.forking.fork_run import ForkRun
-from maskgrid.sampling.forking.fork_sampling import ForkSampling, answer_with
+from maskgrid.sampling.forking.fork_run import ForkRun, LatentFormat
+from maskgrid.sampling.forking.fork_sampling import ForkSampling, answer_with, finish_forks
 from maskgrid.sampling.forking.progress import Callback
-from maskgrid.sampling.forking.region_noise import choose_seeds, choose_start_noise
 from maskgrid.sampling.forking.request import Denoiser
-from maskgrid.sampling.latent_format import LatentFormat
 from maskgrid.sampling.noise_levels.noise_table import NoiseTable
 from maskgrid.sampling.result.fork_latents import ForkLatents
+from maskgrid.sampling.samplers.noise import initial_noise
 from maskgrid.sampling.samplers.registry import get_sampler
 
 __all__ = ["continue_forks", "prepare_continuation", "prepare_forks", "sample_forks", "show_controls"]
@@ -149,7 +147,7 @@ def prepare_forks(
         steps=walked.steps,
         fork_at=controls.part_at(walked),
         seeds=seeds,
-        noise=choose_start_noise(sheet, seeds, add_noise=controls.add_noise, noise=controls.noise),
+        noise=_choose_start_noise(sheet, seeds, add_noise=controls.add_noise, noise=controls.noise),
         blend=controls.blend,
         sheet_conditioning=controls.sheet_conditioning,
         latent_format=latent_format or LatentFormat(),
@@ -251,3 +249,33 @@ def _check_latents(latents: object, masks: ForkMasks) -> Tensor:
     if not bool(latents.isfinite().all()):
         raise InvalidValueError("latents has NaN or infinities; allowed: finite numbers")
     return latents.detach().clone(memory_format=torch.contiguous_format)
+
+
+def _choose_start_noise(
+    latents: Tensor, seeds: Sequence[int], *, add_noise: bool, noise: Tensor | None
+) -> Tensor | None:
+    """The noise that a run starts from, (1, B, C, ..., h, w) on the CPU; None when each fork draws its own.
+
+    Args:
+        latents: The clean sheet.
+        seeds: One for all forks, or one for each.
+        add_noise: False gives zeros.
+        noise: Taken instead of a draw: of latents' shape, for all forks.
+
+    Raises:
+        InvalidTypeError: Noise that is no tensor.
+        InvalidValueError: Noise of another shape.
+    """
+    if noise is not None:
+        if not isinstance(noise, Tensor):
+            raise InvalidTypeError(f"noise is {type(noise).__name__}; allowed: a tensor shaped like latents")
+        if noise.shape != latents.shape:
+            raise InvalidValueError(
+                f"noise has shape {tuple(noise.shape)}; allowed: that of latents, {tuple(latents.shape)}"
+            )
+        return noise.detach()[None].cpu()
+    if not add_noise:
+        return torch.zeros((1, *latents.shape), dtype=latents.dtype)
+    if len(seeds) > 1:
+        return None
+    return initial_noise(latents.shape, seeds[0], dtype=latents.dtype)[None]

@@ -1,8 +1,8 @@
-"""The noise masks of forks, kept as small as they are."""
+"""The noise masks of forks, kept as small as they are, and the blends: what their grey means at a step."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -11,7 +11,35 @@ from maskgrid.errors import InvalidTypeError, InvalidValueError
 from maskgrid.geometry import ForkPlan
 from maskgrid.sampling.forking.patches import Patches
 
-__all__ = ["ForkMasks", "as_fork_masks"]
+__all__ = ["BLENDS", "BlendName", "ForkMasks", "as_fork_masks"]
+
+BlendName = Literal["lerp", "differential"]
+
+
+class MaskRule(Protocol):
+    """What a noise mask means at a step."""
+
+    def __call__(self, mask: Tensor, share: float) -> Tensor:
+        """The mask to blend with, where `share` in [0, 1) of the steps are done."""
+
+
+def _lerp(mask: Tensor, share: float) -> Tensor:
+    return mask
+
+
+def _differential(mask: Tensor, share: float) -> Tensor:
+    return (mask >= 1 - share).to(mask.dtype)
+
+
+BLENDS: Mapping[str, MaskRule] = {
+    # A grey pixel is partly sampled at every step; what the original does.
+    "lerp": _lerp,
+    # Differential Diffusion (Levin and Fried, arXiv 2306.00950): a pixel's threshold is 1 - m. It stays the
+    # sheet until the share of the steps done reaches its threshold, and is sampled like a white one from
+    # there.
+    "differential": _differential,
+}
+"""Every blend by its name."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from maskgrid.sampling.forking.patches import Patches, arrange_cells
+from maskgrid.sampling.samplers.noise import StepNoise
 
-__all__ = ["Region"]
+__all__ = ["Region", "RegionNoise"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,8 +93,7 @@ class Region:
         """Gather what the rows have of sheets (B, C, ..., h, w), one for each fork or one for all of them.
 
         Rows have the sheet of their fork; the sheet together has each cell from its own fork's sheet, and
-        what
-        is in no cell from the first.
+        what is in no cell from the first.
 
         Returns:
             (1 or n, B, C, ..., h, w).
@@ -123,3 +123,32 @@ class Region:
         """New memory of one sheet for each row, filled with these."""
         shape = (len(self.patches), *sheets.shape[1:])
         return torch.empty(shape, dtype=dtype, device=sheets.device).copy_(sheets)
+
+
+class RegionNoise(StepNoise):
+    """The step noise of a region's rows.
+
+    Args:
+        items: The step noise of one sheet for all forks, or one for each of the region's, at one position.
+        region: Whose rows.
+        device: Of the noise, as the next.
+        dtype: What the solver computes in.
+    """
+
+    def __init__(
+        self, items: Sequence[StepNoise], region: Region, device: torch.device, dtype: torch.dtype
+    ) -> None:
+        self._items = tuple(items)
+        self._region = region
+        self._device = device
+        self._dtype = dtype
+
+    @property
+    def position(self) -> int:
+        """Draws of step noise done."""
+        return self._items[0].position
+
+    def __call__(self, sigma: Tensor, following: Tensor) -> Tensor:
+        """(1 or n, B, C, ..., *patch) standard normal noise for a step."""
+        drawn = self._region.gather(item(sigma, following) for item in self._items)
+        return self._region.cut(drawn.to(self._device, self._dtype))

@@ -13,10 +13,12 @@ A schedule turns a noise table and a number of steps into falling sigmas that en
 Most give steps + 1 sigmas. ddim_uniform's stride is a whole number, so it gives more when the table does not
 divide by the steps; beta leaves out a time that comes up twice, and so gives fewer when there are many steps.
 simple and ddim_uniform can't resolve more steps than the table has entries (simple then repeats sigmas).
+A run that begins late or stops early walks a part of them (`cut_sigmas`).
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -32,8 +34,10 @@ __all__ = [
     "MAX_STEPS",
     "SCHEDULES",
     "ScheduleName",
+    "SigmaRange",
     "check_schedule",
     "check_sigmas",
+    "cut_sigmas",
     "make_sigmas",
     "schedule_sigmas",
 ]
@@ -280,3 +284,46 @@ SCHEDULES: Mapping[str, Callable[[NoiseTable, int], Tensor]] = {
     "kl_optimal": _kl_optimal,
 }
 """Every schedule by its name."""
+
+
+@dataclass(frozen=True, eq=False)
+class SigmaRange:
+    """The part of a schedule that a run walks.
+
+    Attributes:
+        sigmas: (S + 1,) float32 on the CPU: all that the solver gets to see; empty when there is nothing to
+            walk.
+        stop: The steps to walk are 0 to stop - 1 of these.
+        first: The step of the schedule that sigmas[0] belongs to.
+        steps: Steps of the whole schedule.
+    """
+
+    sigmas: Tensor
+    stop: int
+    first: int
+    steps: int
+
+
+def cut_sigmas(sigmas: Tensor, first: int, end: int | None, *, keep_noise: bool) -> SigmaRange:
+    """Cut a schedule to the steps from `first` up to, and without, `end`.
+
+    A run that stops early and keeps its noise sees the whole list, so that it takes the steps that the uncut
+    run takes; solvers that look at the list's end would otherwise take others.
+
+    Args:
+        sigmas: (steps + 1,) falling; empty for no steps at all.
+        first: Steps to leave out at the start.
+        end: The step to stop before; None, or past the end, is the end.
+        keep_noise: Whether a run that stops early keeps its noise; if not, its last step goes down to 0.
+
+    Returns:
+        The range; an empty one when the start is at or past the end.
+    """
+    steps = max(len(sigmas) - 1, 0)
+    stop = steps if end is None else min(end, steps)
+    if first >= stop:
+        return SigmaRange(torch.zeros(0), 0, first, steps)
+    if stop < steps and not keep_noise:
+        sigmas = sigmas[: stop + 1].clone()
+        sigmas[-1] = 0
+    return SigmaRange(sigmas[first:], stop - first, first, steps)

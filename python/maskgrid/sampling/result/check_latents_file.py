@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from maskgrid.errors import InvalidValueError, in_one_line
-from maskgrid.sampling.forking.blend_rules import BLENDS
+from maskgrid.sampling.forking.fork_masks import BLENDS
 from maskgrid.sampling.samplers.registry import SAMPLERS
 
 __all__ = ["check_latents_file", "read_facts"]

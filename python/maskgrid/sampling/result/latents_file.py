@@ -13,10 +13,9 @@ from torch import Tensor
 
 from maskgrid.errors import InvalidTypeError, InvalidValueError, in_one_line
 from maskgrid.sampling.forking.fork_masks import ForkMasks
-from maskgrid.sampling.forking.fork_run import ForkRun
+from maskgrid.sampling.forking.fork_run import ForkRun, LatentFormat
 from maskgrid.sampling.forking.patches import Patches
 from maskgrid.sampling.forking.state import State
-from maskgrid.sampling.latent_format import LatentFormat
 from maskgrid.sampling.noise_levels.noise_table import DiscreteTable, FlowTable, NoiseTable
 from maskgrid.sampling.result.check_latents_file import check_latents_file, read_facts
 
