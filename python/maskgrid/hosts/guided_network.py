@@ -22,8 +22,7 @@ __all__ = ["Conditioning", "GuidedNetwork"]
 Conditioning = Tensor | Mapping[str, Any]
 """What a network is told besides x and the timestep: its keyword arguments, in which the first axis of every
 tensor counts items, one for all forks or one for each (mappings within are looked through). A tensor alone is
-the
-argument `encoder_hidden_states`."""
+the argument `encoder_hidden_states`."""
 
 
 class GuidedNetwork:

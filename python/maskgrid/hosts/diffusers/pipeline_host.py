@@ -106,8 +106,7 @@ class DiffusersHost:
 
         Raises:
             InvalidTypeError: A pipeline with hooks in its networks, such as those of offloading, which move
-                or
-                cast the weights that a clone would share.
+                or cast the weights that a clone would share.
             PipelineBusyError: The pipeline runs, in this thread; or in another and the host does not wait.
         """
         with begin_run(self.pipe, wait=self.wait):

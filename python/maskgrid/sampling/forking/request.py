@@ -24,15 +24,13 @@ class Request:
 
     Attributes:
         x: (n * B, C, ..., h, w) noisy latents, fork-major: row k * B + b is batch item b of rows[k]. The
-            network
-            may overwrite it.
+            network may overwrite it.
         sigma: Its noise level, 0-d float32 on the CPU.
         step: The step of the schedule it belongs to.
         steps: Steps of the whole schedule.
         forks: The forks that the call is for.
         rows: The fork whose conditioning each of the n items takes; empty for a sheet of them all, which is
-            one
-            item.
+            one item.
         batch: B.
         together: Whether the forks are still one sheet.
         wants_uncond: Whether the sampler needs the latents denoised without the condition besides; the answer
