@@ -59,7 +59,7 @@ def tile(cell: Any, grid: Grid, *, background: Any = 0, channels: str = "last", 
     if is_off_host(cell):
         return _on_device().tile(cell, grid, background=background, channels=channels, out=out)
     if out is None:
-        out = _empty(cell, _resize_shape(shape_of(cell, "cell"), "cell", channels, _checked(grid).canvas))
+        out = _empty(cell, _resize_shape(shape_of(cell, "cell"), "cell", channels, _check(grid).canvas))
     _native.tile(as_source(cell), grid, as_source(background), channels, as_target(out))
     return out
 
@@ -85,7 +85,7 @@ def join(cells: Any, grid: Grid, *, background: Any = 0, channels: str = "last",
         return _on_device().join(cells, grid, background=background, channels=channels, out=out)
     if out is None:
         shape = shape_of(cells, "cells")
-        out = _empty(cells, _resize_shape(shape, "cells", channels, _checked(grid).canvas, several=True)[1:])
+        out = _empty(cells, _resize_shape(shape, "cells", channels, _check(grid).canvas, several=True)[1:])
     _native.join(as_source(cells), grid, as_source(background), channels, as_target(out))
     return out
 
@@ -106,7 +106,7 @@ def cell_view(sheet: Any, grid: Grid, *, channels: str = "last") -> Any:
     Raises:
         MaskGridError: As this module says; InvalidBufferError also where numpy can't see the memory.
     """
-    canvas = _checked(grid).canvas
+    canvas = _check(grid).canvas
     if is_tensor(sheet):
         return _on_device().cell_view(sheet, grid, channels=channels)
     sheet = _as_numpy(sheet)
@@ -153,7 +153,7 @@ def split(
     if copy is False and out is not None:
         raise InvalidValueError("copy is False and out is given; allowed: one of them")
     if out is None and copy is not True:
-        view = _numbered_cells(sheet, grid, channels)
+        view = _number_cells(sheet, grid, channels)
         if view is not None:
             return view
         if copy is False:
@@ -164,7 +164,7 @@ def split(
     if is_off_host(sheet):
         return _on_device().split(sheet, grid, channels=channels, copy=copy, out=out)
     if out is None:
-        cell = _resize_shape(shape_of(sheet, "sheet"), "sheet", channels, _checked(grid).cell)
+        cell = _resize_shape(shape_of(sheet, "sheet"), "sheet", channels, _check(grid).cell)
         out = _empty(sheet, (len(grid), *cell))
     _native.split(as_source(sheet), grid, channels, as_target(out))
     return out
@@ -200,7 +200,7 @@ def merge(
         return _on_device().merge(forks, grid, cells=cells, original=original, channels=channels, out=out)
     if out is None:
         shape = shape_of(forks, "forks")
-        out = _empty(forks, _resize_shape(shape, "forks", channels, _checked(grid).canvas, several=True)[1:])
+        out = _empty(forks, _resize_shape(shape, "forks", channels, _check(grid).canvas, several=True)[1:])
     _native.merge(as_source(forks), grid, cells, as_source(original), channels, as_target(out))
     return out
 
@@ -254,7 +254,7 @@ def _on_device() -> ModuleType:
     return canvas
 
 
-def _checked(grid: Grid) -> Grid:
+def _check(grid: Grid) -> Grid:
     if type(grid) is not Grid:
         raise InvalidTypeError(f"grid is a {type(grid).__name__}; allowed: a Grid")
     return grid
@@ -307,9 +307,9 @@ def _steps(strides: Sequence[int], axis: int, grid: Grid) -> tuple[int, int]:
     return (height + grid.gap.height) * strides[axis], (width + grid.gap.width) * strides[axis + 1]
 
 
-def _numbered_cells(sheet: Any, grid: Grid, channels: str) -> Any:
+def _number_cells(sheet: Any, grid: Grid, channels: str) -> Any:
     """The cells as a view with one axis for rows and columns; None where strides or numpy do not allow it."""
-    columns = _checked(grid).columns
+    columns = _check(grid).columns
     if grid.rows > 1 and columns > 1 and type(sheet) is np.ndarray and sheet.ndim in (2, 3):
         row, column = _steps(sheet.strides, _height_axis(sheet.ndim, channels), grid)
         if row != columns * column:

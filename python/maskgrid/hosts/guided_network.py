@@ -116,7 +116,7 @@ class GuidedNetwork:
         if self._negative is None or not both:
             return self._ask(x, sigma, positive), None
         negative = self._negative.of(forks, batch, x.device)
-        stacked = _stacked(positive, negative) if self._batched else None
+        stacked = _stack(positive, negative) if self._batched else None
         if stacked is not None:
             with_positive, with_negative = self._ask(torch.cat([x, x]), sigma, stacked).chunk(2)
         else:
@@ -127,7 +127,7 @@ class GuidedNetwork:
         dtype = self._dtype or x.dtype
         timestep = self.table.timestep(sigma).to(x.device).expand(len(x))
         shown = self.table.scale_input(x, sigma).to(dtype)
-        told = {key: _mapped(value, lambda t: _cast(t, dtype)) for key, value in conditioning.items()}
+        told = {key: _map(value, lambda t: _cast(t, dtype)) for key, value in conditioning.items()}
         output = self._network(shown, timestep, **told)
         output = getattr(output, "sample", output)
         output = output[0] if isinstance(output, tuple) else output
@@ -163,9 +163,7 @@ class _Conditions:
         chosen = self._own if forks or self._sheet is None else self._sheet
         items = forks if forks and self._count > 1 else [0] * max(len(forks), 1)
         rows = torch.tensor(items).repeat_interleave(batch)
-        return {
-            key: _mapped(value, lambda t: t[rows.to(t.device)].to(device)) for key, value in chosen.items()
-        }
+        return {key: _map(value, lambda t: t[rows.to(t.device)].to(device)) for key, value in chosen.items()}
 
 
 def _arguments(name: str, conditioning: Conditioning) -> Mapping[str, Any]:
@@ -186,7 +184,7 @@ def _count_items(name: str, arguments: Mapping[str, Any]) -> int:
         counts.add(len(tensor) if tensor.ndim else 0)
         return tensor
 
-    _mapped(arguments, count)
+    _map(arguments, count)
     if len(counts) != 1 or 0 in counts:
         raise InvalidValueError(
             f"the tensors of {name} have {sorted(counts)} items; allowed: one number, 1 or more"
@@ -194,16 +192,16 @@ def _count_items(name: str, arguments: Mapping[str, Any]) -> int:
     return counts.pop()
 
 
-def _mapped(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+def _map(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
     """The same with every tensor changed, also within mappings."""
     if isinstance(value, Tensor):
         return change(value)
     if isinstance(value, Mapping):
-        return {key: _mapped(each, change) for key, each in value.items()}
+        return {key: _map(each, change) for key, each in value.items()}
     return value
 
 
-def _stacked(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any] | None:
+def _stack(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any] | None:
     """Both one below the other; None where they don't fit."""
     if first.keys() != second.keys():
         return None
@@ -213,7 +211,7 @@ def _stacked(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, A
         if isinstance(one, Tensor) and isinstance(other, Tensor) and one.shape == other.shape:
             result[key] = torch.cat([one, other])
         elif isinstance(one, Mapping) and isinstance(other, Mapping):
-            inner = _stacked(one, other)
+            inner = _stack(one, other)
             if inner is None:
                 return None
             result[key] = inner

@@ -46,7 +46,7 @@ def legible(text: str, size: int = 14) -> str:
     """
     shown = "".join(each for each in text if each.isspace() or unicodedata.category(each) not in ("Cc", "Cf"))
     line = " ".join(unicodedata.normalize("NFC", shown).split())
-    return "".join(each if _font_of(each, size) else _escaped(each) for each in line)
+    return "".join(each if _font_of(each, size) else _escape(each) for each in line)
 
 
 def wrap_text(text: str, size: int, width: float, lines: int) -> list[str]:
@@ -108,5 +108,5 @@ def _font_of(letter: str, size: int) -> Any | None:
     return own if has_letters(own, letter) else font_with(letter, size, font_folders())
 
 
-def _escaped(letter: str) -> str:
+def _escape(letter: str) -> str:
     return letter.encode("unicode_escape").decode("ascii")

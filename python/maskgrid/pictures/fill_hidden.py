@@ -49,20 +49,20 @@ def _spread(colours: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArra
     if weight.all():
         return colours
     height, width = weight.shape[:2]
-    total = _halved(weight)
-    mean = (_halved(colours * weight) / np.maximum(total, 1e-9)).astype(np.float32, copy=False)
-    wider = _doubled(_spread(mean, np.minimum(total, 1)))[:height, :width]
+    total = _halve(weight)
+    mean = (_halve(colours * weight) / np.maximum(total, 1e-9)).astype(np.float32, copy=False)
+    wider = _double(_spread(mean, np.minimum(total, 1)))[:height, :width]
     return np.where(weight > 0, colours, wider)
 
 
-def _halved(values: NDArray[np.float32]) -> NDArray[np.float32]:
+def _halve(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Sums of blocks of 2 x 2; at an odd border of what there is."""
     height, width = values.shape[:2]
     even = np.pad(values, ((0, height % 2), (0, width % 2), (0, 0)))
     return even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]
 
 
-def _doubled(values: NDArray[np.float32]) -> NDArray[np.float32]:
+def _double(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Twice as large, linear between the centres of the blocks."""
     for axis in (0, 1):
         before, after = np.roll(values, 1, axis), np.roll(values, -1, axis)

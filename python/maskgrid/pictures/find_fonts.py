@@ -46,8 +46,8 @@ def own_font(size: int) -> Any:
 
 def has_letters(font: Any, text: str) -> bool:
     """Whether a font has a glyph for every letter of a text."""
-    missing = _drawn(font, _NOWHERE)
-    return all(letter.isspace() or _drawn(font, letter) != missing for letter in set(text))
+    missing = _draw_letter(font, _NOWHERE)
+    return all(letter.isspace() or _draw_letter(font, letter) != missing for letter in set(text))
 
 
 @lru_cache(maxsize=1024)
@@ -116,6 +116,6 @@ def _rank(path: str) -> tuple[bool, int, str]:
     return any(word in name for word in _ODD), place, path
 
 
-def _drawn(font: Any, letter: str) -> tuple[Any, bytes]:
+def _draw_letter(font: Any, letter: str) -> tuple[Any, bytes]:
     mask = font.getmask(letter)
     return mask.size, bytes(mask)

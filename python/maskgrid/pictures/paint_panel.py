@@ -42,10 +42,10 @@ def paint_panel(
         return image
     share = pillow().fromarray(np.rint(mask * 255).astype(np.uint8))
     share = share.resize(size[::-1], pillow().Resampling.NEAREST if grows else pillow().Resampling.BOX)
-    return to_pil(_tinted(np.asarray(image), np.asarray(share)))
+    return to_pil(_tint(np.asarray(image), np.asarray(share)))
 
 
-def _tinted(pixels: NDArray[np.uint8], mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _tint(pixels: NDArray[np.uint8], mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
     picture = pixels.astype(np.float32)
     grey = picture.mean(axis=2, keepdims=True) * 0.35 + 255 * 0.62
     inside = picture * 0.45 + np.array(_TINT, np.float32) * 0.55

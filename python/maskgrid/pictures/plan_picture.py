@@ -44,13 +44,13 @@ def plan_picture(pixels: NDArray[np.uint8], plan: ForkPlan, grid: Grid, alpha: N
         f"{len(plan)} forks, stride {grid.stride}, coverage {plan.coverage}, "
         f"windows of {window.height} x {window.width} latent cells (blue)"
     )
-    panels = [Panel("stencil", pixels, shown), Panel(title, white, _fitted(blocks, shown.shape))]
+    panels = [Panel("stencil", pixels, shown), Panel(title, white, _fit(blocks, shown.shape))]
     picture = contact_sheet(panels, grid, settings=settings)
     _outline(picture, plan, grid, layout_of(panels, grid))
     return picture
 
 
-def _fitted(blocks: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
+def _fit(blocks: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Cut or continued with 0 to the sheet's size."""
     height, width = shape
     below, right = max(height - blocks.shape[0], 0), max(width - blocks.shape[1], 0)

@@ -135,10 +135,10 @@ def _rgb_mode(picture: Image) -> str:
 def _rgb(picture: Image) -> NDArray[np.uint8]:
     # The A of LAB is a colour.
     mode = "RGB" if picture.mode == "LAB" else _rgb_mode(picture)
-    return np.array(picture if picture.mode == mode else _converted(picture, mode))
+    return np.array(picture if picture.mode == mode else _convert(picture, mode))
 
 
-def _converted(picture: Image, mode: str) -> Image:
+def _convert(picture: Image, mode: str) -> Image:
     if picture.mode == "La":
         picture = picture.convert("LA")
     return picture.convert(mode)

@@ -156,11 +156,11 @@ class Forks(Sequence["Image"]):
             IndexError: There is no such fork.
         """
         number = self._number(index)
-        return self._pasted([number])
+        return self._paste([number])
 
     def merged(self) -> Image:
         """Every new cell in one sheet; where a cell has several forks, the last one counts."""
-        return self._picture(self._pasted(range(len(self))))
+        return self._picture(self._paste(range(len(self))))
 
     def pick(self, choice: Mapping[int | tuple[int, int], int] | Sequence[int]) -> Image:
         """One sheet with the cells that were chosen, the rest as it was.
@@ -179,7 +179,7 @@ class Forks(Sequence["Image"]):
         """
         if not isinstance(choice, Mapping):
             chosen = self._one_for_each_cell([self._number(fork) for fork in choice])
-            return self._picture(self._pasted(chosen))
+            return self._picture(self._paste(chosen))
         numbers = []
         for where, fork in choice.items():
             cell = self.grid.index_of(*where) if isinstance(where, tuple) else where
@@ -190,7 +190,7 @@ class Forks(Sequence["Image"]):
                     f"forks of cell {cell}: {[i for i, c in enumerate(self.cells) if c == cell]}"
                 )
             numbers.append(number)
-        return self._picture(self._pasted(self._one_for_each_cell(numbers)))
+        return self._picture(self._paste(self._one_for_each_cell(numbers)))
 
     def select(self, numbers: Sequence[int]) -> Forks:
         """Some of the forks, in this order, as forks.
@@ -230,7 +230,7 @@ class Forks(Sequence["Image"]):
             *(
                 Panel(
                     "after" if len(layers) == 1 else f"after, {number + 1} of {len(layers)}",
-                    self._pasted(layer),
+                    self._paste(layer),
                 )
                 for number, layer in enumerate(layers)
             ),
@@ -383,7 +383,7 @@ class Forks(Sequence["Image"]):
             raise IndexError(f"fork {number} does not exist; there are {len(self)}, numbered from 0")
         return number % len(self)
 
-    def _pasted(self, numbers: Sequence[int]) -> NDArray[np.uint8]:
+    def _paste(self, numbers: Sequence[int]) -> NDArray[np.uint8]:
         """The sheet with the cells of these forks."""
         chosen = list(numbers)
         if not chosen:

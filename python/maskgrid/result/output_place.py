@@ -123,7 +123,7 @@ def names_of_ours(folder: Path, *, is_draft: bool = False) -> frozenset[str]:
     except MaskGridError as error:
         if not is_draft:
             raise OutputExistsError(
-                f"{folder} is no folder of maskgrid's and is not replaced: it holds {_listed(found)} and no "
+                f"{folder} is no folder of maskgrid's and is not replaced: it holds {_names(found)} and no "
                 "manifest that lists them; allowed with force: an empty folder, or one that maskgrid wrote"
             ) from error
         listed = frozenset(found)
@@ -134,13 +134,13 @@ def names_of_ours(folder: Path, *, is_draft: bool = False) -> frozenset[str]:
     }
     if foreign:
         raise OutputExistsError(
-            f"{folder} is not replaced: it holds {_listed(foreign)}, which its {MANIFEST} does not list; "
+            f"{folder} is not replaced: it holds {_names(foreign)}, which its {MANIFEST} does not list; "
             "allowed: to move that away first, or another folder"
         )
     return frozenset(found)
 
 
-def _listed(found: dict[str, int]) -> str:
+def _names(found: dict[str, int]) -> str:
     names = [f"{name}/" if stat.S_ISDIR(mode) else name for name, mode in sorted(found.items())]
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return ", ".join(names[:3]) + more

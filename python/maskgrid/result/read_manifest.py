@@ -97,12 +97,12 @@ class _Reader:
             where = f"forks[{index}]"
             cell = self.number(entry, "cell", len(grid), where)
             if (entry.get("row"), entry.get("column")) != grid.position(cell):
-                self.damaged(f"{where}: row and column", f"those of cell {cell}")
-            forks.append(ForkEntry(self.needed_name(entry, "file", where), cell, 0, None))
-        return self.checked(
+                self.refuse(f"{where}: row and column", f"those of cell {cell}")
+            forks.append(ForkEntry(self.read_name(entry, "file", where), cell, 0, None))
+        return self.check_names(
             Manifest(
                 grid=grid,
-                image=self.needed_name(fields, "image"),
+                image=self.read_name(fields, "image"),
                 merged="merged.png",
                 contact="contact.png",
                 runs=(RunEntry(settings, stencil),),
@@ -117,29 +117,28 @@ class _Reader:
         runs = []
         for index, run in enumerate(self.take(fields, "runs", list)):
             where = f"runs[{index}]"
-            stencil = self.name(self.given(run, "stencil", where), f"{where}.stencil")
+            stencil = self.name(self.read(run, "stencil", where), f"{where}.stencil")
             runs.append(RunEntry(self.settings(self.take(run, "settings", dict, where), where), stencil))
         names = {
-            name: self.name(self.given(fields, name), name)
-            for name in ("image", "alpha", "merged", "contact")
+            name: self.name(self.read(fields, name), name) for name in ("image", "alpha", "merged", "contact")
         }
         entries = self.take(fields, "forks", list)
         if (grid is None) != (names["image"] is None) or (grid is None and entries):
-            self.damaged("grid and image", "both, or none where there are no forks")
+            self.refuse("grid and image", "both, or none where there are no forks")
         forks = [self.fork(entry, index, grid, len(runs)) for index, entry in enumerate(entries) if grid]
-        manifest = self.checked(
+        manifest = self.check_names(
             Manifest(grid=grid, runs=tuple(runs), forks=tuple(forks), latents=self.latents(fields), **names)
         )
         for index, entry in enumerate(entries):
             if not _is_same(entry, manifest.fork_fields(index)):
-                self.damaged(f"forks[{index}]", "what its run, its number and its cell say")
+                self.refuse(f"forks[{index}]", "what its run, its number and its cell say")
         return manifest
 
     def fork(self, entry: Any, index: int, grid: Grid, runs: int) -> ForkEntry:
         where = f"forks[{index}]"
-        number = self.given(entry, "number", where)
+        number = self.read(entry, "number", where)
         return ForkEntry(
-            file=self.needed_name(entry, "file", where),
+            file=self.read_name(entry, "file", where),
             cell=self.number(entry, "cell", len(grid), where),
             run=self.number(entry, "run", runs, where),
             number=None if number is None else self.number(entry, "number", len(grid), where),
@@ -153,13 +152,13 @@ class _Reader:
         for name in ("cells", "numbers"):
             values = self.take(entry, name, list, "latents")
             if not all(isinstance(value, int) and not isinstance(value, bool) for value in values):
-                self.damaged(f"latents.{name}", "whole numbers")
+                self.refuse(f"latents.{name}", "whole numbers")
             lists[name] = tuple(values)
         if len(lists["cells"]) != len(lists["numbers"]):
-            self.damaged("latents", "as many cells as numbers")
-        return LatentsEntry(self.needed_name(entry, "file", "latents"), **lists)
+            self.refuse("latents", "as many cells as numbers")
+        return LatentsEntry(self.read_name(entry, "file", "latents"), **lists)
 
-    def checked(self, manifest: Manifest) -> Manifest:
+    def check_names(self, manifest: Manifest) -> Manifest:
         """The manifest, if no two of its files have one name, whether in upper or lower case."""
         runs = {run.stencil for run in manifest.runs if run.stencil is not None}
         named = [manifest.image, manifest.alpha, manifest.merged, manifest.contact, *runs]
@@ -167,68 +166,68 @@ class _Reader:
         named += [manifest.latents.file if manifest.latents else None, MANIFEST]
         files = [name.casefold() for name in named if name is not None]
         if len(set(files)) != len(files):
-            self.damaged("the files", "each with a name of its own")
+            self.refuse("the files", "each with a name of its own")
         return manifest
 
     def settings(self, settings: dict[str, Any], where: str) -> dict[str, Any]:
         wrong = sorted(_FORBIDDEN & set(settings))
         if wrong:
-            self.damaged(f"{where}: {', '.join(wrong)}", "settings without it")
+            self.refuse(f"{where}: {', '.join(wrong)}", "settings without it")
         if _depth(settings) > _DEEPEST:
-            self.damaged(where, f"lists in lists, {_DEEPEST} deep")
+            self.refuse(where, f"lists in lists, {_DEEPEST} deep")
         lost = settings.get("not_recorded", [])
         if not isinstance(lost, list) or not all(isinstance(name, str) for name in lost):
-            self.damaged(f"{where}: not_recorded", "a list of names")
+            self.refuse(f"{where}: not_recorded", "a list of names")
         self.pipeline(settings.get("pipeline", {}), where)
         return settings
 
     def pipeline(self, source: Any, where: str) -> None:
         is_named = isinstance(source, dict) and set(source) <= {"model", "device", "dtype"}
         if not is_named or not all(value is None or isinstance(value, str) for value in source.values()):
-            self.damaged(f"{where}: pipeline", "model, device and dtype, each a text or null")
+            self.refuse(f"{where}: pipeline", "model, device and dtype, each a text or null")
         if source and not source.get("model"):
-            self.damaged(f"{where}: pipeline", "a model")
+            self.refuse(f"{where}: pipeline", "a model")
 
     def grid(self, fields: dict[str, Any]) -> Grid:
         try:
             grid = Grid(**fields)
         except (MaskGridError, TypeError, ValueError, OverflowError) as error:
-            self.damaged(f"grid ({in_one_line(error)})", "a grid")
+            self.refuse(f"grid ({in_one_line(error)})", "a grid")
         pairs = {name: list(getattr(grid, name)) for name in GRID_PAIRS}
         if fields != {"rows": grid.rows, "columns": grid.columns, **pairs, "stride": grid.stride}:
-            self.damaged("grid", "rows, columns, cell, canvas, gap, margin and stride")
+            self.refuse("grid", "rows, columns, cell, canvas, gap, margin and stride")
         return grid
 
     def name(self, value: Any, where: str) -> str | None:
         """The plain name of a file in the folder itself, or None."""
         if value is not None and not _is_plain_name(value):
-            self.damaged(f"{where} {value!r:.80}", "the plain name of a file in the folder")
+            self.refuse(f"{where} {value!r:.80}", "the plain name of a file in the folder")
         name: str | None = value
         return name
 
-    def needed_name(self, fields: Any, key: str, where: str = "") -> str:
+    def read_name(self, fields: Any, key: str, where: str = "") -> str:
         name = self.name(self.take(fields, key, str, where), f"{where}.{key}".lstrip("."))
-        return name if name is not None else self.damaged(key, "a name")
+        return name if name is not None else self.refuse(key, "a name")
 
     def number(self, fields: Any, key: str, count: int, where: str) -> int:
         value = self.take(fields, key, int, where)
         if not 0 <= value < count:
-            self.damaged(f"{where}.{key} {value!r:.40}", f"0 to {count - 1}")
+            self.refuse(f"{where}.{key} {value!r:.40}", f"0 to {count - 1}")
         number: int = value
         return number
 
     def take(self, fields: Any, key: str, kind: type, where: str = "") -> Any:
-        value = self.given(fields, key, where)
+        value = self.read(fields, key, where)
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            self.damaged(f"{where}.{key}".lstrip("."), _KINDS[kind])
+            self.refuse(f"{where}.{key}".lstrip("."), _KINDS[kind])
         return value
 
-    def given(self, fields: Any, key: str, where: str = "") -> Any:
+    def read(self, fields: Any, key: str, where: str = "") -> Any:
         if not isinstance(fields, dict) or key not in fields:
-            self.damaged(f"{where}.{key}".lstrip("."), "a value")
+            self.refuse(f"{where}.{key}".lstrip("."), "a value")
         return fields[key]
 
-    def damaged(self, what: str, allowed: str) -> NoReturn:
+    def refuse(self, what: str, allowed: str) -> NoReturn:
         raise MaskGridError(f"{self.file} is damaged: {what}; allowed: {allowed}")
 
 

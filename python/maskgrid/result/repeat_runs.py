@@ -85,7 +85,7 @@ def recorded_model(manifest: str | os.PathLike[str]) -> dict[str, Any]:
         MaskGridError: No such manifest, or forks of several models.
     """
     record = read_manifest(manifest)
-    sources = [record.runs[number].settings.get("pipeline", {}) for number in _used(record.forks)]
+    sources = [record.runs[number].settings.get("pipeline", {}) for number in _find_used_runs(record.forks)]
     if any(source != sources[0] for source in sources):
         names = sorted({str(source.get("model")) for source in sources})
         raise MaskGridError(
@@ -118,7 +118,7 @@ def repeat_runs(make: Callable[..., Forks], manifest: str | os.PathLike[str], **
         except BaseException as error:
             _keep_earlier(error, made, run)
             raise
-        made = _joined(made, forks if run.cells is None else _of_cells(forks, run.cells, manifest))
+        made = _join(made, forks if run.cells is None else _pick_cells(forks, run.cells, manifest))
         places += run.places if run.cells is not None else []
     if made is None:
         raise MaskGridError(f"{manifest} tells of no forks, so there is nothing to repeat")
@@ -126,18 +126,18 @@ def repeat_runs(make: Callable[..., Forks], manifest: str | os.PathLike[str], **
     return made if order == list(range(len(places))) else made.select(order)
 
 
-def _used(entries: tuple[ForkEntry, ...]) -> list[int]:
+def _find_used_runs(entries: tuple[ForkEntry, ...]) -> list[int]:
     return sorted({entry.run for entry in entries})
 
 
-def _of_cells(forks: Forks, cells: tuple[int, ...], manifest: str | os.PathLike[str]) -> Forks:
+def _pick_cells(forks: Forks, cells: tuple[int, ...], manifest: str | os.PathLike[str]) -> Forks:
     lost = sorted(set(cells) - set(forks.cells))
     if lost:
         raise MaskGridError(f"{manifest} has forks of cells {lost}, which its run no longer gives")
     return forks if cells == forks.cells else forks.select([forks.cells.index(cell) for cell in cells])
 
 
-def _joined(made: Forks | None, forks: Forks) -> Forks:
+def _join(made: Forks | None, forks: Forks) -> Forks:
     return forks if made is None else made + forks
 
 

@@ -62,8 +62,8 @@ class Patches:
         limits = torch.tensor([sheet[0] - height, sheet[1] - width])
         corners = (writes[:, :2] + relative[:, :2].amin(0)).clamp(min=0).minimum(limits)
         tops, lefts = corners[:, 0].tolist(), corners[:, 1].tolist()
-        even_tops, higher = _evenly_spaced(tops, height, sheet[0])
-        even_lefts, wider = _evenly_spaced(lefts, width, sheet[1])
+        even_tops, higher = _space_evenly(tops, height, sheet[0])
+        even_lefts, wider = _space_evenly(lefts, width, sheet[1])
         if higher * wider <= _GROWTH * height * width:
             return cls(tuple(zip(even_tops, even_lefts, strict=True)), (higher, wider), sheet)
         return cls(tuple(zip(tops, lefts, strict=True)), (height, width), sheet)
@@ -173,7 +173,7 @@ class Patches:
         return self._indices[device]
 
 
-def _evenly_spaced(starts: list[int], length: int, limit: int) -> tuple[list[int], int]:
+def _space_evenly(starts: list[int], length: int, limit: int) -> tuple[list[int], int]:
     """Intervals at even distances that cover all [start, start + length), where such fit into [0, limit).
 
     Cells that do not divide by the stride lie unevenly by one latent cell; some more length evens that out.

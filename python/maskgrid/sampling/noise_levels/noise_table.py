@@ -299,13 +299,13 @@ class FlowTable(NoiseTable):
 
     def sigma(self, timestep: Tensor | float) -> Tensor:
         """Sigma of a flow model's training time: the shift formula at t = timestep / scale."""
-        return self._shifted(torch.as_tensor(timestep, dtype=torch.float32, device="cpu") / self.scale)
+        return self._shift_time(torch.as_tensor(timestep, dtype=torch.float32, device="cpu") / self.scale)
 
     def sigma_at(self, share: float) -> Tensor:
         """Sigma of a flow model after a share of the way: the shift formula at t = 1 - share."""
         # In float64 up to here: the Brownian path of a run that starts there sees the last bit.
         t = torch.tensor(min(max(1.0 - share, 0.0), 1.0), dtype=torch.float64)
-        return self._shifted(t).float()
+        return self._shift_time(t).float()
 
     def scale_input(self, x: Tensor, sigma: Tensor | float) -> Tensor:
         """Scale a flow model's network input: x itself."""
@@ -345,7 +345,7 @@ class FlowTable(NoiseTable):
         """Sigma of a flow model at half a log signal-to-noise ratio: 1 / (1 + exp(half_log_snr))."""
         return half_log_snr.neg().sigmoid()
 
-    def _shifted(self, t: Tensor) -> Tensor:
+    def _shift_time(self, t: Tensor) -> Tensor:
         if self.shift == 1:
             return t
         return self.shift * t / (1 + (self.shift - 1) * t)

@@ -183,7 +183,7 @@ def _check_steps(steps: int) -> None:
         raise InvalidValueError(f"steps is {steps}; allowed: 1 to {MAX_STEPS}")
 
 
-def _ended(sigmas: Tensor | Sequence[float]) -> Tensor:
+def _end(sigmas: Tensor | Sequence[float]) -> Tensor:
     """Float32 sigmas with 0 appended."""
     return torch.cat([torch.as_tensor(sigmas, dtype=torch.float32), torch.zeros(1)])
 
@@ -192,17 +192,17 @@ def _normal(table: NoiseTable, steps: int) -> Tensor:
     first, last = _training_times(table)
     if _is_zero(table.sigma(last)):
         return table.sigma(torch.linspace(first, last, steps + 1))
-    return _ended(table.sigma(torch.linspace(first, last, steps)))
+    return _end(table.sigma(torch.linspace(first, last, steps)))
 
 
 def _sgm_uniform(table: NoiseTable, steps: int) -> Tensor:
     first, last = _training_times(table)
-    return _ended(table.sigma(torch.linspace(first, last, steps + 1)[:-1]))
+    return _end(table.sigma(torch.linspace(first, last, steps + 1)[:-1]))
 
 
 def _simple(table: NoiseTable, steps: int) -> Tensor:
     stride = len(table.sigmas) / steps
-    return _ended(table.sigmas[[-(1 + int(i * stride)) for i in range(steps)]])
+    return _end(table.sigmas[[-(1 + int(i * stride)) for i in range(steps)]])
 
 
 def _ddim_uniform(table: NoiseTable, steps: int) -> Tensor:
@@ -210,17 +210,17 @@ def _ddim_uniform(table: NoiseTable, steps: int) -> Tensor:
     starts_at_zero = _is_zero(table.sigmas[1])
     stride = max(len(table.sigmas) // (steps + 1 if starts_at_zero else steps), 1)
     picked = table.sigmas[1::stride].flip(0)
-    return picked.clone() if starts_at_zero else _ended(picked)
+    return picked.clone() if starts_at_zero else _end(picked)
 
 
 def _karras(table: NoiseTable, steps: int, rho: float = 7.0) -> Tensor:
     """Equation 5 of Karras et al., arXiv 2206.00364."""
     low, high = table.sigma_min ** (1 / rho), table.sigma_max ** (1 / rho)
-    return _ended(rounding.power(high + torch.linspace(0, 1, steps) * (low - high), rho))
+    return _end(rounding.power(high + torch.linspace(0, 1, steps) * (low - high), rho))
 
 
 def _exponential(table: NoiseTable, steps: int) -> Tensor:
-    return _ended(rounding.exp(torch.linspace(math.log(table.sigma_max), math.log(table.sigma_min), steps)))
+    return _end(rounding.exp(torch.linspace(math.log(table.sigma_max), math.log(table.sigma_min), steps)))
 
 
 def _beta(table: NoiseTable, steps: int, shape: float = 0.6) -> Tensor:
@@ -236,13 +236,13 @@ def _beta(table: NoiseTable, steps: int, shape: float = 0.6) -> Tensor:
     last = len(table.sigmas) - 1
     times = [round(float(share) * last) for share in beta.ppf(quantiles, shape, shape)]
     kept = [time for i, time in enumerate(times) if i == 0 or time != times[i - 1]]
-    return _ended(table.sigmas[kept])
+    return _end(table.sigmas[kept])
 
 
 def _kl_optimal(table: NoiseTable, steps: int) -> Tensor:
     """Sabour et al., "Align Your Steps", arXiv 2404.14507: the best for Gaussian data, in closed form."""
     shares = torch.arange(steps, dtype=torch.float32) / max(steps - 1, 1)
-    return _ended((shares * math.atan(table.sigma_min) + (1 - shares) * math.atan(table.sigma_max)).tan())
+    return _end((shares * math.atan(table.sigma_min) + (1 - shares) * math.atan(table.sigma_max)).tan())
 
 
 def _linear_quadratic(table: NoiseTable, steps: int, threshold: float = 0.025) -> Tensor:
