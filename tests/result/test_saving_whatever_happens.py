@@ -1,9 +1,11 @@
 """What was finished is saved somewhere; what can be known of a place is known before a run."""
 
+import contextlib
 import os
 import resource
 import signal
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -76,22 +78,23 @@ def test_a_place_that_cannot_be_written_is_left_for_the_folder_one_is_in(forks, 
     assert names(tmp_path) == ["bucket", "faces", "out"]
 
 
-@pytest.fixture
-def _full_disk():
-    """Files may have a hundred bytes."""
+@contextlib.contextmanager
+def full_disk() -> Iterator[None]:
+    """Files may have a hundred bytes; those of pytest, too, so it may not be given back to before the end."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @ON_LINUX
-@pytest.mark.usefixtures("_full_disk")
 def test_a_full_disk_leaves_nothing_half_written(forks, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(MaskGridError, match=r"out can't be written \(.*too large"):
+    with pytest.raises(MaskGridError, match=r"out can't be written \(.*too large"), full_disk():
         forks.save(tmp_path / "deep" / "out")
-    with pytest.raises(MaskGridError, match="could not be saved"):
+    with pytest.raises(MaskGridError, match="could not be saved"), full_disk():
         save_finished(forks, tmp_path / "out")
     assert names(tmp_path) == []
     assert not [name for name in names(Path(tempfile.gettempdir())) if name.startswith(".out.maskgrid")]
