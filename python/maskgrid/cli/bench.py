@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from maskgrid._native import num_threads
+from maskgrid.cli.tell import give_result, say
 from maskgrid.errors import MaskGridError
 from maskgrid.geometry import ForkPlan, Grid, canvas
 
@@ -45,16 +46,19 @@ def run(options: argparse.Namespace) -> int:
         ),
     ]
     size = f"{grid.canvas.height} x {grid.canvas.width}"
-    print(
+    title = (
         f"{grid.rows} x {grid.columns} cells, sheet {size} px, stride {grid.stride}, {num_threads()} threads"
     )
+    say(options, title)
+    found = []
     for name, tolerance, ours, plain in rows:
         if np.abs(ours().astype(np.float64) - plain()).max() > tolerance:
             raise MaskGridError(f"both ways disagree about the {name}")
         fast, slow = _time(ours), _time(plain)
-        print(
-            f"{name:26} {fast * 1e3:9.3f} ms   plain {slow * 1e3:9.3f} ms   {slow / fast:6.1f} times faster"
-        )
+        times = f"{slow / fast:6.1f} times faster"
+        say(options, f"{name:26} {fast * 1e3:9.3f} ms   plain {slow * 1e3:9.3f} ms   {times}")
+        found.append({"what": name, "seconds": fast, "plain_seconds": slow})
+    give_result(options, "", of=title, measured=found)
     return 0
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from maskgrid.cli.grid_options import grid_of
+from maskgrid.cli.tell import give_result, say
 from maskgrid.errors import InvalidValueError
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def run(options: argparse.Namespace) -> int:
     height, width = stencil.shape
     share = float(np.mean(stencil, dtype=np.float64)) / 255
     if str(read):
-        print(f"{options.mask}: {read}")
-    print(f"{path}: {height} x {width} px, {share:.1%} may change")
+        say(options, f"{options.mask}: {read}")
+    text = f"{path}: {height} x {width} px, {share:.1%} may change"
+    give_result(options, text, file=path, height=height, width=width, share=share, taken=str(read))
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from maskgrid.cli.tell import give_result
 from maskgrid.errors import InvalidValueError
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ def run(options: argparse.Namespace) -> int:
         forks += Forks.load(folder)
     picture = _picked(forks, options.pick) if options.pick else forks.merged()
     path = write_picture(picture, options.out, force=options.force)
-    print(f"{path}: {len(options.pick or forks)} of {len(forks)} forks in one sheet")
+    text = f"{path}: {len(options.pick or forks)} of {len(forks)} forks in one sheet"
+    give_result(options, text, file=path, picked=len(options.pick or forks), forks=len(forks))
     return 0
 
 

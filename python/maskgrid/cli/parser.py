@@ -8,6 +8,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from maskgrid._native import __version__
+from maskgrid.cli.option_types import (
+    COVERAGES,
+    MODES,
+    cell_and_fork,
+    count,
+    number,
+    numbers_pair,
+    position,
+    sampler_name,
+    schedule_name,
+    seeds,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["make_parser"]
 
 _EPILOG = """\
-exit codes: 0 fine, 1 an error, 2 wrong usage, 130 interrupted
+exit codes: 0 fine, 1 an error, 2 wrong usage, 130 Ctrl-C, 143 SIGTERM
 `maskgrid COMMAND --help` lists what a command takes."""
 
 
@@ -24,6 +36,17 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+
+class _PrintCompletion(argparse.Action):
+    """Prints the completion for a shell, made by shtab from the parser itself."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: Any, values: Any, *_: Any) -> None:
+        try:
+            import shtab
+        except ImportError:
+            parser.error("--print-completion needs shtab; install it with: pip install shtab")
+        parser.exit(0, shtab.complete(parser, values) + "\n")
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -36,6 +59,12 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"maskgrid {__version__}")
+    parser.add_argument(
+        "--print-completion",
+        action=_PrintCompletion,
+        choices=("bash", "zsh", "tcsh"),
+        help="print what a shell completes commands and options by, to be sourced",
+    )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _demo(_command(commands, "demo", "redraw a small sheet with the bundled model or another one"))
     _sample(_command(commands, "sample", "make the forks of a sheet"))
@@ -43,6 +72,7 @@ def make_parser() -> argparse.ArgumentParser:
     _mask(_command(commands, "mask", "prepare a stencil"))
     _merge(_command(commands, "merge", "put chosen cells of saved forks into one sheet"))
     _check(_command(commands, "check", "test whether a model can be trusted with the job"))
+    _command(commands, "info", "print versions, devices, model families and threads")
     _bench(_command(commands, "bench", "measure the geometry against the plain way"))
     _comfyui(_command(commands, "comfyui", "put the nodes into a ComfyUI"))
     return parser
@@ -52,8 +82,13 @@ def _command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=text, description=text[0].upper() + text[1:] + "."
     )
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    parser.set_defaults(run=_later(name))
+    talk = parser.add_argument_group("what it says")
+    much = talk.add_mutually_exclusive_group()
+    much.add_argument("-q", "--quiet", action="store_true", help="only warnings and errors")
+    much.add_argument("-v", "--verbose", action="store_true", help="besides, what is done and for how long")
+    talk.add_argument("--json", action="store_true", help="what came out as one JSON object on stdout")
+    talk.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser.set_defaults(run=_later(name), parser=parser)
     return parser
 
 
@@ -74,11 +109,11 @@ def _demo(parser: argparse.ArgumentParser) -> None:
     )
     _running(parser)
     sampling = parser.add_argument_group("sampling")
-    sampling.add_argument("--mode", default="fork", help="sample or fork, see sample (default: %(default)s)")
+    sampling.add_argument("--mode", default="fork", choices=MODES, help="see sample (default: %(default)s)")
     sampling.add_argument(
         "--fork-at", type=int, metavar="STEP", help="where the forks part, in place of a mode"
     )
-    sampling.add_argument("--steps", type=int, default=20, help="(default: %(default)s)")
+    sampling.add_argument("--steps", type=count, default=20, metavar="N", help="(default: %(default)s)")
     sampling.add_argument("--seed", type=int, default=0, help="(default: %(default)s)")
 
 
@@ -115,18 +150,22 @@ def _sample(parser: argparse.ArgumentParser) -> None:
     edges = parser.add_argument_group("the stencil's edge")
     edges.add_argument(
         "--feather",
-        type=float,
+        type=number,
         metavar="PIXELS",
         help="over how much old and new mix inside a hard edge (default: the model's stride)",
     )
     edges.add_argument(
-        "--coverage", help="how pixels become latent cells: center, nearest, area, max, min (default: center)"
+        "--coverage", choices=COVERAGES, help="how pixels become latent cells (default: center)"
     )
 
 
 def _controls(group: Any) -> None:
     """Names are those of `MaskGrid.__call__`; an option that is not given is None and is left to it."""
-    group.add_argument("--mode", help="sample: all cells together, then fork (the default); fork: each alone")
+    group.add_argument(
+        "--mode",
+        choices=MODES,
+        help="sample: all cells together, then fork (the default); fork: each alone",
+    )
     group.add_argument(
         "--fork-at",
         type=int,
@@ -134,19 +173,23 @@ def _controls(group: Any) -> None:
         help="sample together up to this step, then each alone; in place of a mode",
     )
     group.add_argument(
-        "--sampler", help="such as euler, dpmpp_2m, uni_pc, see docs/samplers.md (default: euler)"
+        "--sampler",
+        type=sampler_name,
+        metavar="NAME",
+        help="such as euler, dpmpp_2m, uni_pc, see docs/samplers.md (default: euler)",
     )
     group.add_argument(
         "--scheduler",
         dest="schedule",
+        type=schedule_name,
         metavar="NAME",
         help="such as normal, karras, simple, beta (default: normal)",
     )
-    group.add_argument("--steps", type=int, help="(default: 20)")
+    group.add_argument("--steps", type=count, metavar="N", help="(default: 20)")
     group.add_argument("--seed", type=int, help="of the noise (default: 0)")
     group.add_argument(
         "--fork-seeds",
-        type=_seeds,
+        type=seeds,
         metavar="SEEDS",
         help="same, increment, or one for each cell as 1,2,3 (default: same)",
     )
@@ -155,6 +198,18 @@ def _controls(group: Any) -> None:
         "--start", dest="start_at_step", type=int, metavar="STEP", help="steps to leave out at first"
     )
     group.add_argument("--end", dest="end_at_step", type=int, metavar="STEP", help="the step to stop before")
+    group.add_argument(
+        "--blend",
+        choices=("lerp", "differential"),
+        help="what a grey pixel of the stencil means: sampled partly at every step, or fully in the last "
+        "ones (default: lerp)",
+    )
+    group.add_argument(
+        "--sheet-conditioning",
+        choices=("own", "cells"),
+        help="what the sheet is told while the forks are together: one text, or each cell its own "
+        "(default: own)",
+    )
     group.add_argument(
         "--leftover-noise",
         dest="return_with_leftover_noise",
@@ -166,11 +221,31 @@ def _controls(group: Any) -> None:
 
 def _plan(parser: argparse.ArgumentParser) -> None:
     _inputs(parser, required=True)
-    parser.add_argument("--stride", type=int, default=8, help="pixels per latent cell (default: %(default)s)")
-    parser.add_argument("--coverage", default="center", help="as for sample (default: %(default)s)")
-    parser.add_argument("--halo", type=int, default=0, help="latent cells a window reads around its cell")
-    parser.add_argument("--align", type=int, default=1, help="what windows are multiples of, in latent cells")
-    parser.add_argument("--feather", type=float, metavar="PIXELS", help="as for sample (default: the stride)")
+    scale = parser.add_mutually_exclusive_group()
+    scale.add_argument(
+        "--model", default="bundled", help="as for sample: its pixels per latent cell (default: %(default)s)"
+    )
+    scale.add_argument("--stride", type=count, metavar="PIXELS", help="per latent cell, if not a model's")
+    parser.add_argument(
+        "--coverage", choices=COVERAGES, default="center", help="as for sample (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--halo",
+        type=int,
+        metavar="CELLS",
+        help="draw the windows that `maskgrid.ForkPlan` gives with so many latent cells around each cell; "
+        "sample reads the whole sheet",
+    )
+    parser.add_argument(
+        "--align",
+        type=count,
+        default=1,
+        metavar="CELLS",
+        help="the unit of the sides of such windows",
+    )
+    parser.add_argument(
+        "--feather", type=number, metavar="PIXELS", help="as for sample (default: the stride)"
+    )
     _file_output(parser, required=False)
 
 
@@ -180,7 +255,7 @@ def _mask(parser: argparse.ArgumentParser) -> None:
     _file_output(parser, required=True)
     steps = parser.add_argument_group("what to do, in this order")
     steps.add_argument(
-        "--cell", type=_position, metavar="ROW,COLUMN", help="cut this cell out of a whole sheet"
+        "--cell", type=position, metavar="ROW,COLUMN", help="cut this cell out of a whole sheet"
     )
     _grid(steps)
     steps.add_argument(
@@ -188,9 +263,9 @@ def _mask(parser: argparse.ArgumentParser) -> None:
     )
     steps.add_argument("--invert", action="store_true", help="exchange black and white")
     steps.add_argument("--fill-holes", action="store_true", help="fill what is enclosed")
-    steps.add_argument("--grow", type=float, default=0, metavar="PIXELS")
-    steps.add_argument("--shrink", type=float, default=0, metavar="PIXELS")
-    steps.add_argument("--feather", type=float, default=0, metavar="PIXELS", help="soften the edge, inwards")
+    steps.add_argument("--grow", type=number, default=0, metavar="PIXELS")
+    steps.add_argument("--shrink", type=number, default=0, metavar="PIXELS")
+    steps.add_argument("--feather", type=number, default=0, metavar="PIXELS", help="soften the edge, inwards")
 
 
 def _merge(parser: argparse.ArgumentParser) -> None:
@@ -200,7 +275,7 @@ def _merge(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pick",
         nargs="+",
-        type=_choice,
+        type=cell_and_fork,
         metavar="FORK",
         help="numbers of forks, or ROW,COLUMN=FORK (default: all; a cell takes the last)",
     )
@@ -213,10 +288,12 @@ def _check(parser: argparse.ArgumentParser) -> None:
 
 
 def _bench(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--cell", type=int, default=256, help="pixels a side (default: %(default)s)")
-    parser.add_argument("--rows", type=int, default=4, help="(default: %(default)s)")
-    parser.add_argument("--columns", type=int, default=4, help="(default: %(default)s)")
-    parser.add_argument("--stride", type=int, default=8, help="pixels per latent cell (default: %(default)s)")
+    parser.add_argument("--cell", type=count, default=256, help="pixels a side (default: %(default)s)")
+    parser.add_argument("--rows", type=count, default=4, help="(default: %(default)s)")
+    parser.add_argument("--columns", type=count, default=4, help="(default: %(default)s)")
+    parser.add_argument(
+        "--stride", type=count, default=8, help="pixels per latent cell (default: %(default)s)"
+    )
 
 
 def _comfyui(parser: argparse.ArgumentParser) -> None:
@@ -242,7 +319,7 @@ def _reading(parser: Any) -> None:
     )
     parser.add_argument(
         "--max-pixels",
-        type=int,
+        type=count,
         metavar="N",
         help="decode files of up to so many pixels, for files that you trust (default: about 89 million)",
     )
@@ -250,12 +327,12 @@ def _reading(parser: Any) -> None:
 
 def _grid(parser: Any) -> None:
     """Not given is None, so that a manifest's values or the package's defaults count."""
-    parser.add_argument("--rows", type=int, help="rows of cells (default: 1)")
-    parser.add_argument("--columns", type=int, help="columns of cells (default: 1)")
+    parser.add_argument("--rows", type=count, metavar="N", help="rows of cells (default: 1)")
+    parser.add_argument("--columns", type=count, metavar="N", help="columns of cells (default: 1)")
     parser.add_argument(
-        "--gap", type=_pair, metavar="PIXELS", help="between cells: one number, or HEIGHT,WIDTH"
+        "--gap", type=numbers_pair, metavar="PIXELS", help="between cells: one number, or HEIGHT,WIDTH"
     )
-    parser.add_argument("--margin", type=_pair, metavar="PIXELS", help="around the cells, likewise")
+    parser.add_argument("--margin", type=numbers_pair, metavar="PIXELS", help="around the cells, likewise")
 
 
 def _outputs(parser: argparse.ArgumentParser, folder: str) -> None:
@@ -276,7 +353,7 @@ def _file_output(parser: argparse.ArgumentParser, *, required: bool) -> None:
 def _running(parser: argparse.ArgumentParser) -> None:
     _machine(parser)
     parser.add_argument(
-        "--micro-batch", type=int, metavar="N", help="the most forks in one call (default: all)"
+        "--micro-batch", type=count, metavar="N", help="the most forks in one call (default: all)"
     )
 
 
@@ -287,29 +364,3 @@ def _machine(parser: argparse.ArgumentParser) -> None:
         choices=("float32", "float16", "bfloat16"),
         help="(default: float32 on the CPU, else what suits the model)",
     )
-
-
-def _pair(text: str) -> int | tuple[int, int]:
-    numbers = [int(part) for part in text.split(",")]
-    if len(numbers) > 2:
-        raise ValueError(text)
-    return numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
-
-
-def _position(text: str) -> tuple[int, int]:
-    row, column = text.split(",")
-    return int(row), int(column)
-
-
-def _seeds(text: str) -> str | list[int]:
-    return [int(part) for part in text.split(",")] if text[:1].isdigit() else text
-
-
-def _choice(text: str) -> tuple[tuple[int, int] | None, int]:
-    where, _, fork = text.rpartition("=")
-    return (_position(where) if where else None), int(fork)
-
-
-# argparse names these in its messages.
-_pair.__name__, _position.__name__ = "number or HEIGHT,WIDTH", "ROW,COLUMN"
-_seeds.__name__, _choice.__name__ = "list of seeds", "FORK or ROW,COLUMN=FORK"

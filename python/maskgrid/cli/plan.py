@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from maskgrid.cli.grid_options import grid_of
+from maskgrid.cli.tell import give_result, say
+from maskgrid.errors import MaskGridWarning
 from maskgrid.geometry import ForkPlan
 
 if TYPE_CHECKING:
@@ -14,55 +17,91 @@ if TYPE_CHECKING:
     from maskgrid.pictures.read_mask import PixelMask
     from maskgrid.pictures.sheet import Sheet
 
-__all__ = ["print_notes", "run"]
+__all__ = ["run"]
 
 _HEADINGS = ("fork", "cell", "row", "column", "pixels", "latent cells", "window", "sampled")
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the plan; draw it where `--out` says."""
+    from maskgrid.load_pipeline.model_stride import read_stride
     from maskgrid.pictures.fit_stencil import fit_stencil
     from maskgrid.pictures.paste_weights import paste_weights
     from maskgrid.pictures.plan_picture import plan_picture
     from maskgrid.pictures.read_mask import read_mask
     from maskgrid.pictures.read_sheet import read_sheet
     from maskgrid.pictures.write_image import format_of
+    from maskgrid.result.output_place import check_picture
     from maskgrid.result.picture_file import write_picture
 
     if options.out:
         format_of(options.out, "--out")
+        check_picture(options.out, force=options.force)
+    stride = options.stride or read_stride(options.model)
     sheet = read_sheet(options.image, max_pixels=options.max_pixels)
-    grid = grid_of(options, sheet.pixels.shape[:2], stride=options.stride)
+    grid = grid_of(options, sheet.pixels.shape[:2], stride=stride)
     mask = read_mask(options.mask, channel=options.mask_channel, max_pixels=options.max_pixels)
     stencil = fit_stencil(mask.values, grid)
-    plan = ForkPlan(grid, stencil, coverage=options.coverage, halo=options.halo, align=options.align)
-    print(_summary(plan, grid))
-    print_notes(options, sheet, mask)
-    print(_table(plan))
-    if plan.lost:
-        print(f"lost by coverage {plan.coverage}: forks {', '.join(map(str, plan.lost))}; try --coverage max")
+    plan = ForkPlan(grid, stencil, coverage=options.coverage, halo=options.halo or 0, align=options.align)
+    shows_windows = options.halo is not None
+    say(options, _summary(plan, grid, shows_windows=shows_windows))
+    for line in _notes(options, sheet, mask):
+        say(options, line)
+    say(options, _table(plan, shows_windows=shows_windows))
+    lost = _warn_of_lost(plan, stride)
+    drawn = None
     if options.out:
-        alpha = paste_weights(stencil, options.feather, default=options.stride)
-        picture = plan_picture(sheet.pixels, plan, grid, alpha)
+        alpha = paste_weights(stencil, options.feather, default=stride)
+        picture = plan_picture(sheet.pixels, plan, grid, alpha, shows_windows=shows_windows)
         picture.info.update(sheet.save_options)
-        print(f"drawn in {write_picture(picture, options.out, force=options.force)}")
+        drawn = write_picture(picture, options.out, force=options.force)
+    give_result(options, f"drawn in {drawn}" if drawn else "", **_facts(plan, grid), lost=lost, file=drawn)
     return 0
 
 
-def print_notes(options: argparse.Namespace, sheet: Sheet, mask: PixelMask) -> None:
-    """Say what was taken as the mask, and what became of the sheet."""
-    for path, words in ((options.image, "; ".join(sheet.notes)), (options.mask, str(mask))):
-        if words:
-            print(f"{path}: {words}")
+def _warn_of_lost(plan: ForkPlan, stride: int) -> list[tuple[int, int]]:
+    """Say which cells would come back as they were; returns their rows and columns."""
+    lost = [plan.grid.position(plan.cells[fork]) for fork in plan.lost]
+    if lost:
+        warnings.warn(
+            f"nothing will change in the cells (row, column) {', '.join(map(str, lost))}: coverage "
+            f"{plan.coverage!r} loses their stencil at stride {stride}; allowed: --coverage max or area, or a "
+            "stencil that was grown",
+            MaskGridWarning,
+            stacklevel=2,
+        )
+    return lost
 
 
-def _summary(plan: ForkPlan, grid: Grid) -> str:
+def _notes(options: argparse.Namespace, sheet: Sheet, mask: PixelMask) -> list[str]:
+    """What was taken as the mask, and what became of the sheet."""
+    notes = ((options.image, "; ".join(sheet.notes)), (options.mask, str(mask)))
+    return [f"{path}: {words}" for path, words in notes if words]
+
+
+def _facts(plan: ForkPlan, grid: Grid) -> dict[str, Any]:
+    pairs = {name: list(getattr(grid, name)) for name in ("canvas", "cell", "gap", "margin")}
+    forks = [
+        {
+            "fork": fork.index,
+            "cell": [fork.row, fork.column],
+            "pixels": list(fork.rect),
+            "latent_cells": list(fork.place),
+            "sampled": float(fork.noise_mask.sum()),
+        }
+        for fork in plan
+    ]
+    sizes = {"rows": grid.rows, "columns": grid.columns, **pairs, "latent_size": list(grid.latent_size)}
+    return {**sizes, "stride": grid.stride, "coverage": plan.coverage, "forks": forks}
+
+
+def _summary(plan: ForkPlan, grid: Grid, *, shows_windows: bool) -> str:
     latent = grid.latent_size
     return (
         f"sheet {_size(grid.canvas)} px, {grid.rows} x {grid.columns} cells of {_size(grid.cell)} px, "
         f"gap {_size(grid.gap)}, margin {_size(grid.margin)}\n"
         f"{_size(latent)} latent cells at stride {grid.stride}, coverage {plan.coverage}, "
-        f"windows {_size(plan.window_size)}, {len(plan)} forks"
+        f"{f'windows {_size(plan.window_size)}, ' if shows_windows else ''}{len(plan)} forks"
     )
 
 
@@ -71,14 +110,15 @@ def _size(size: Any) -> str:
     return f"{size[0]} x {size[1]}"
 
 
-def _table(plan: ForkPlan) -> str:
-    lines: list[tuple[str, ...]] = [_HEADINGS]
+def _table(plan: ForkPlan, *, shows_windows: bool) -> str:
+    lines = [tuple(name for name in _HEADINGS if shows_windows or name != "window")]
     for fork in plan:
         sampled = float(fork.noise_mask.sum())
         lines.append(
             (
                 *(str(number) for number in (fork.index, fork.cell, fork.row, fork.column)),
-                *(_rect(rect) for rect in (fork.rect, fork.place, fork.window)),
+                *(_rect(rect) for rect in (fork.rect, fork.place)),
+                *([_rect(fork.window)] if shows_windows else []),
                 f"{sampled:.1f} of {fork.place.area}",
             )
         )

@@ -1,4 +1,4 @@
-"""How far a run is, on stderr: a line that is rewritten on a terminal, a line now and then elsewhere."""
+"""How far a run is, on stderr: a bar of tqdm on a terminal, elsewhere a line now and then."""
 
 from __future__ import annotations
 
@@ -58,6 +58,7 @@ class Reporter:
         settings: Arguments of the run.
         preview: Called after each step, to write a preview; None for none.
         stream: Where to write; default stderr.
+        quiet: Write nothing.
     """
 
     def __init__(
@@ -66,14 +67,15 @@ class Reporter:
         *,
         preview: Callable[[Progress], None] | None = None,
         stream: TextIO | None = None,
+        quiet: bool = False,
     ) -> None:
         self._meter = Meter(settings)
         self._preview = preview
         self._stream = stream or sys.stderr
-        self._rewrites = self._stream.isatty()
+        self._quiet = quiet
+        self._bar = None if quiet or not self._stream.isatty() else _make_bar(self._stream)
         self._start = time.monotonic()
         self._sampled = self._said = self._start
-        self._written = ""
         self._shown = -1.0
 
     def __call__(self, progress: Progress) -> None:
@@ -82,10 +84,11 @@ class Reporter:
         self._sampled = time.monotonic()
         elapsed = self._sampled - self._start
         left = elapsed * (1 - share) / share if share else 0.0
-        line = f"{share:4.0%}  {_whose(progress)}  step {progress.step + 1} of {progress.steps}"
+        where = f"{_whose(progress)}, step {progress.step + 1} of {progress.steps}"
         is_due = share - self._shown >= 0.1 or share == 1
         self._shown = share if is_due else self._shown
-        self._say(f"{line}  {_clock(elapsed)} so far, {_clock(left)} left", is_due=is_due)
+        line = f"{share:4.0%}  {where}  {_clock(elapsed)} so far, {_clock(left)} left"
+        self._say(where, share, line, is_due=is_due)
         if self._preview:
             self._preview(progress)
 
@@ -93,24 +96,31 @@ class Reporter:
         """Say how many pictures there are."""
         now = time.monotonic()
         left = (now - self._sampled) / done * (count - done)
-        line = f"decoded fork {done} of {count}  {_clock(now - self._start)} so far, {_clock(left)} left"
-        self._say(line, is_due=now - self._said >= _SILENCE)
+        where = f"decoded fork {done} of {count}"
+        line = f"{where}  {_clock(now - self._start)} so far, {_clock(left)} left"
+        self._say(where, 1, line, is_due=now - self._said >= _SILENCE)
 
-    def _say(self, line: str, *, is_due: bool) -> None:
-        """Rewrite the line of a terminal; elsewhere write a new one if it is time for one."""
-        if self._rewrites:
-            self._stream.write(f"\r{line.ljust(len(self._written))}")
-            self._stream.flush()
-        elif is_due:
+    def _say(self, where: str, share: float, line: str, *, is_due: bool) -> None:
+        """Move the bar of a terminal; elsewhere write a line if it is time for one."""
+        if self._bar is not None:
+            self._bar.n = share
+            self._bar.set_postfix_str(where)
+        elif is_due and not self._quiet:
             print(line, file=self._stream, flush=True)
             self._said = time.monotonic()
-        self._written = line
 
     def close(self) -> None:
-        """End the line."""
-        if self._rewrites and self._written:
-            print(file=self._stream)
-            self._written = ""
+        """End the bar."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _make_bar(stream: TextIO) -> Any:
+    """A bar from 0 to 1, as wide as the terminal is at the time."""
+    from tqdm import tqdm
+
+    form = "{percentage:3.0f} % |{bar}| {elapsed}<{remaining}{postfix}"
+    return tqdm(total=1.0, file=stream, dynamic_ncols=True, bar_format=form)
 
 
 def _whose(progress: Progress) -> str:

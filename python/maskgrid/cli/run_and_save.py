@@ -3,51 +3,55 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import sys
 import time
-import warnings
 from typing import TYPE_CHECKING, Any
+
+from maskgrid.cli.obey_signals import exit_code
+from maskgrid.cli.tell import give_result, is_wordy
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
     from maskgrid.cli.progress_line import Reporter
     from maskgrid.mask_grid import MaskGrid
     from maskgrid.result.forks import Forks
-    from maskgrid.sampling import Progress
+    from maskgrid.sampling import ForkLatents, Progress
 
-__all__ = ["load", "make_and_save", "quiet"]
-
-
-def quiet() -> None:
-    """Keep the libraries' notes and bars off the terminal."""
-    from maskgrid.errors import MaskGridWarning
-
-    warnings.simplefilter("ignore")
-    warnings.simplefilter("default", MaskGridWarning)
-    import diffusers.utils.logging
-    import transformers.utils.logging
-
-    for library in (diffusers.utils.logging, transformers.utils.logging):
-        library.set_verbosity_error()
-        library.disable_progress_bar()
-    logging.getLogger("torch").setLevel(logging.ERROR)
+__all__ = ["load", "make_and_save"]
 
 
-def load(model: str, device: str | None, dtype: str | None) -> MaskGrid:
+def load(options: argparse.Namespace, model: str, device: str | None, dtype: str | None) -> MaskGrid:
     """A `MaskGrid` for a model by name."""
     from maskgrid.bundled_model import BUNDLED, bundled_folder
 
     if model == BUNDLED:
         # Says so before torch is imported.
         bundled_folder()
-    print(f"loading {model}", file=sys.stderr)
+    if is_wordy(options):
+        print(f"loading {model}", file=sys.stderr, flush=True)
     from maskgrid.mask_grid import MaskGrid
 
     with contextlib.suppress(ImportError):
-        quiet()
+        _quieten_libraries()
     return MaskGrid.load(model, device=device, dtype=dtype)
+
+
+def _quieten_libraries() -> None:
+    """Keep the libraries' notes, bars and retries off the terminal."""
+    import diffusers.utils.logging
+    import transformers.utils.logging
+    from huggingface_hub.utils.tqdm import disable_progress_bars
+
+    for library in (diffusers.utils.logging, transformers.utils.logging):
+        library.set_verbosity_error()
+        library.disable_progress_bar()
+    disable_progress_bars()
+    for name in ("torch", "huggingface_hub", "httpx", "urllib3"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def make_and_save(
@@ -66,13 +70,11 @@ def make_and_save(
         changes: Where the forks of `options.manifest` are made again, what is to be other than there.
 
     Returns:
-        The exit code: 0, or 130 after Ctrl-C.
+        The exit code: 0, or 128 and the number of a signal that ended it.
 
     Raises:
-        MaskGridError: What went wrong, after what was finished is saved.
+        Exception: What went wrong, after what was finished is saved.
     """
-    from maskgrid.errors import CancelledError, DenoiserError, RunInterrupted
-
     start = time.monotonic()
     report = _reporter(options, maker, settings)
     told: dict[str, Any] = {"callback": report, "decode_callback": report.decoded}
@@ -80,16 +82,18 @@ def make_and_save(
         forks = (
             maker(**told, **settings) if changes is None else maker.again(options.manifest, **told, **changes)
         )
-    except (RunInterrupted, CancelledError, DenoiserError) as stop:
+    except BaseException as stop:
         report.close()
-        saved = _save(options, stop.result)
-        if not isinstance(stop, RunInterrupted):
+        code = exit_code(stop) if isinstance(stop, KeyboardInterrupt) else None
+        finished, latents = getattr(stop, "result", None), getattr(stop, "latents", None)
+        if finished is None and latents is None and code is None:
             raise
-        print(f"maskgrid: interrupted; {saved}", file=sys.stderr)
-        return 130
+        code = _save(options, finished, latents, start=start, interrupted=code)
+        if not isinstance(stop, KeyboardInterrupt):
+            raise
+        return code
     report.close()
-    print(f"{_save(options, forks)} in {time.monotonic() - start:.1f} s")
-    return 0
+    return _save(options, forks, start=start)
 
 
 def _reporter(options: argparse.Namespace, maker: MaskGrid, settings: dict[str, Any]) -> Reporter:
@@ -102,14 +106,38 @@ def _reporter(options: argparse.Namespace, maker: MaskGrid, settings: dict[str, 
     def preview(progress: Progress) -> None:
         file.write(maker.preview(progress))
 
-    return Reporter(settings, preview=preview if options.preview else None)
+    return Reporter(settings, preview=preview if options.preview else None, quiet=not is_wordy(options))
 
 
-def _save(options: argparse.Namespace, forks: Forks | None) -> str:
+def _save(
+    options: argparse.Namespace,
+    forks: Forks | None,
+    latents: ForkLatents | None = None,
+    *,
+    start: float,
+    interrupted: int | None = None,
+) -> int:
+    """Save what was finished and say where; returns the exit code."""
     from maskgrid.result.save_finished import save_finished
 
-    saved = save_finished(forks, options.out, force=options.force)
-    if saved.signal is not None:
-        print(f"maskgrid: interrupted; {saved.words}", file=sys.stderr)
-        sys.exit(128 + saved.signal)
-    return saved.words
+    saved = save_finished(forks, options.out, latents=latents, force=options.force)
+    code = interrupted if saved.signal is None else 128 + saved.signal
+    seconds = time.monotonic() - start
+    facts = {"folder": saved.path, "seconds": round(seconds, 3), "exit_code": code or 0, **_facts(saved.path)}
+    if code is None and forks is not None:
+        give_result(options, f"{saved.words} in {seconds:.1f} s", **facts)
+        return 0
+    print(f"maskgrid: {'interrupted; ' if code else ''}{saved.words}", file=sys.stderr, flush=True)
+    if code is not None:
+        give_result(options, "", **facts)
+    return code or 0
+
+
+def _facts(folder: Path | None) -> dict[str, Any]:
+    """What the manifest of a folder says of its forks."""
+    from maskgrid.result.manifest import MANIFEST
+
+    if folder is None:
+        return {"forks": []}
+    manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text("utf-8"))
+    return {name: manifest.get(name) for name in ("merged", "contact", "forks", "latents")}

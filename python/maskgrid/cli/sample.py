@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from maskgrid.cli.run_and_save import load, make_and_save
+from maskgrid.cli.tell import say
 from maskgrid.errors import MaskGridError
-from maskgrid.geometry import Grid
 from maskgrid.result.output_place import check_output
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ _ARGUMENTS = (
     ),
     *("control_image", "reference_image"),
     *("mode", "fork_at", "sampler", "schedule", "steps", "seed", "fork_seeds", "denoise", "start_at_step"),
+    *("blend", "sheet_conditioning"),
     *("end_at_step", "return_with_leftover_noise", "feather", "coverage", "micro_batch"),
 )
 
@@ -61,35 +62,24 @@ def _again(options: argparse.Namespace, settings: dict[str, Any]) -> int:
         settings["fork_at"] = None
     runs = recorded_runs(options.manifest, **settings)
     for run in runs:
-        _check(run.arguments)
-    return make_and_save(options, load(model, device, dtype), runs[0].arguments, changes=settings)
+        _check(options, run.arguments)
+    return make_and_save(options, load(options, model, device, dtype), runs[0].arguments, changes=settings)
 
 
 def _make(
     options: argparse.Namespace, settings: dict[str, Any], model: str, device: str | None, dtype: str | None
 ) -> int:
-    _check(settings)
-    return make_and_save(options, load(model, device, dtype), settings)
+    _check(options, settings)
+    return make_and_save(options, load(options, model, device, dtype), settings)
 
 
-def _check(settings: dict[str, Any]) -> None:
+def _check(options: argparse.Namespace, settings: dict[str, Any]) -> None:
     """Complain of what no model could do, before one is loaded, which can take minutes."""
-    from maskgrid.pictures.fit_stencil import fit_stencil
-    from maskgrid.pictures.read_mask import read_mask
-    from maskgrid.pictures.read_sheet import read_sheet
-    from maskgrid.sampling import CONTROL_NAMES, Controls
+    from maskgrid.run_inputs import read_inputs
 
-    shape = {name: settings[name] for name in ("gap", "margin") if name in settings}
-    limit = settings.get("max_pixels")
-    sheet = read_sheet(settings["image"], max_pixels=limit)
-    mask = read_mask(settings["mask"], channel=settings.get("mask_channel"), max_pixels=limit)
-    canvas = sheet.pixels.shape[:2]
-    grid = Grid(settings.get("rows", 1), settings.get("columns", 1), canvas=canvas, **shape, stride=1)
-    fit_stencil(mask.values, grid)
-    Controls(**{name: settings[name] for name in CONTROL_NAMES if name in settings})
-    for name, words in (("image", "; ".join(sheet.notes)), ("mask", str(mask))):
-        if words:
-            print(f"{settings[name]}: {words}")
+    inputs = read_inputs(settings)
+    for note in inputs.notes:
+        say(options, note)
 
 
 def _one(value: Any) -> Any:

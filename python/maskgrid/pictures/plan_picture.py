@@ -20,14 +20,22 @@ __all__ = ["plan_picture"]
 _CELL, _WINDOW, _KEPT = (32, 33, 36), (25, 103, 210), (128, 130, 134)
 
 
-def plan_picture(pixels: NDArray[np.uint8], plan: ForkPlan, grid: Grid, alpha: NDArray[np.float32]) -> Image:
-    """The sheet with the stencil over it, and the noise masks with the windows that the network reads.
+def plan_picture(
+    pixels: NDArray[np.uint8],
+    plan: ForkPlan,
+    grid: Grid,
+    alpha: NDArray[np.float32],
+    *,
+    shows_windows: bool = False,
+) -> Image:
+    """The sheet with the stencil over it, and the noise masks; on request with the windows of the plan.
 
     Args:
         pixels: (H, W, 3 or 4) uint8, the sheet.
         plan: The forks; its grid's canvas may be larger than the sheet, rounded up for the network.
         grid: Where the cells lie in the sheet.
         alpha: (1 or N, h, w) float32, how much of a new cell will show.
+        shows_windows: Draw the plan's windows.
 
     Returns:
         An RGB picture of two panels.
@@ -36,17 +44,18 @@ def plan_picture(pixels: NDArray[np.uint8], plan: ForkPlan, grid: Grid, alpha: N
     for fork in plan:
         shown[grid.cell_rect(fork.cell).slices] = alpha[fork.cell if len(alpha) > 1 else 0]
     size, window = plan.grid.latent_size, plan.window_size
+    windows = f", windows of {window.height} x {window.width} latent cells (blue)" if shows_windows else ""
     # Latent cells as blocks of pixels, so that it shows what the network can tell apart.
     blocks = np.kron(plan.sheet_mask()[0, 0], np.ones((grid.stride, grid.stride), np.float32))
     white = np.full_like(pixels[..., :3], 255)
     title = f"noise masks, {size.height} x {size.width} latent cells"
-    settings = (
-        f"{len(plan)} forks, stride {grid.stride}, coverage {plan.coverage}, "
-        f"windows of {window.height} x {window.width} latent cells (blue)"
-    )
+    settings = f"{len(plan)} forks, stride {grid.stride}, coverage {plan.coverage}{windows}"
     panels = [Panel("stencil", pixels, shown), Panel(title, white, _fit(blocks, shown.shape))]
     picture = contact_sheet(panels, grid, settings=settings)
-    _outline(picture, plan, grid, layout_of(panels, grid))
+    layout = layout_of(panels, grid)
+    _outline_cells(picture, plan, grid, layout)
+    if shows_windows:
+        _outline_windows(picture, plan, grid, layout)
     return picture
 
 
@@ -58,17 +67,23 @@ def _fit(blocks: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.floa
     return fitted
 
 
-def _outline(picture: Any, plan: ForkPlan, grid: Grid, layout: PanelLayout) -> None:
-    """Cells in both panels, windows in the right one."""
+def _outline_cells(picture: Any, plan: ForkPlan, grid: Grid, layout: PanelLayout) -> None:
+    """Cells in both panels."""
+    from PIL import ImageDraw
+
+    draw, forked = ImageDraw.Draw(picture), set(plan.cells)
+    for panel in range(2):
+        left, top = layout.corner(panel)
+        for cell in range(len(grid)):
+            colour = _CELL if cell in forked else _KEPT
+            draw.rectangle(_box(grid.cell_rect(cell), layout.scale, left, top), outline=colour)
+
+
+def _outline_windows(picture: Any, plan: ForkPlan, grid: Grid, layout: PanelLayout) -> None:
+    """Windows in the right panel."""
     from PIL import ImageDraw
 
     draw, scale = ImageDraw.Draw(picture), layout.scale
-    for panel in range(2):
-        left, top = layout.corner(panel)
-        forked = set(plan.cells)
-        for cell in range(len(grid)):
-            colour = _CELL if cell in forked else _KEPT
-            draw.rectangle(_box(grid.cell_rect(cell), scale, left, top), outline=colour)
     left, top = layout.corner(1)
     height, width = (side * scale for side in grid.canvas)
     for fork in plan:

@@ -1,0 +1,116 @@
+"""Types of options: texts turned into numbers, places, seeds and names, or refused in argparse's words."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = [
+    "COVERAGES",
+    "MODES",
+    "cell_and_fork",
+    "count",
+    "number",
+    "numbers_pair",
+    "position",
+    "sampler_name",
+    "schedule_name",
+    "seeds",
+]
+
+MODES = ("sample", "fork")
+COVERAGES = ("center", "nearest", "area", "max", "min")
+"""The names that `maskgrid.ForkPlan` takes, told here so that `--help` needs not import it."""
+
+
+def count(text: str) -> int:
+    """A whole number from 1."""
+    value = _whole(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"invalid value: {text!r} (allowed: whole numbers from 1)")
+    return value
+
+
+def number(text: str) -> float:
+    """A finite number from 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"invalid value: {text!r} (allowed: numbers from 0)")
+    return value
+
+
+def numbers_pair(text: str) -> int | tuple[int, int]:
+    """One whole number, or height and width."""
+    values = [_whole(part) for part in text.split(",")]
+    if len(values) > 2 or min(values) < 0:
+        raise argparse.ArgumentTypeError(
+            f"invalid value: {text!r} (allowed: a number of pixels from 0, or HEIGHT,WIDTH)"
+        )
+    return values[0] if len(values) == 1 else (values[0], values[1])
+
+
+def position(text: str) -> tuple[int, int]:
+    """A cell's row and column."""
+    values = text.split(",")
+    if len(values) != 2:
+        raise argparse.ArgumentTypeError(f"invalid value: {text!r} (allowed: ROW,COLUMN, counted from 0)")
+    return _whole(values[0]), _whole(values[1])
+
+
+def seeds(text: str) -> str | list[int]:
+    """A rule for seeds, or the seed of each cell."""
+    if text in ("same", "increment"):
+        return text
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"invalid choice: {text!r} (choose from same, increment, or a list such as 1,2,3)"
+        ) from None
+
+
+def cell_and_fork(text: str) -> tuple[tuple[int, int] | None, int]:
+    """A fork's number, or the number for a cell."""
+    where, _, fork = text.rpartition("=")
+    return (position(where) if where else None), _whole(fork)
+
+
+def sampler_name(text: str) -> str:
+    """A sampler; what another program calls it is answered with its name here."""
+    from maskgrid.sampling.samplers.registry import SAMPLERS
+    from maskgrid.sampling.samplers.webui_names import translate
+
+    if text in SAMPLERS:
+        return text
+    meant = translate(text)
+    if meant is not None:
+        sampler, schedule = meant
+        told = f"--sampler {sampler}" + (f" --scheduler {schedule}" if schedule else "")
+        raise argparse.ArgumentTypeError(f"invalid choice: {text!r} (here it is called: {told})")
+    raise _invalid_choice(text, SAMPLERS)
+
+
+def schedule_name(text: str) -> str:
+    """A schedule."""
+    from maskgrid.sampling.noise_levels.schedules import SCHEDULES
+
+    if text in SCHEDULES:
+        return text
+    raise _invalid_choice(text, SCHEDULES)
+
+
+def _invalid_choice(text: str, names: Iterable[str]) -> argparse.ArgumentTypeError:
+    return argparse.ArgumentTypeError(f"invalid choice: {text!r} (choose from {', '.join(names)})")
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"invalid value: {text!r} (allowed: whole numbers)") from None
