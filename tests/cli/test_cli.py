@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from commands import names, pixels, sample
 from PIL import Image
 
 from maskgrid import Forks
@@ -21,33 +22,7 @@ from maskgrid.cli import main
 from maskgrid.cli.progress_line import Meter, Reporter
 from maskgrid.sampling import Progress
 
-COMMANDS = ("demo", "sample", "plan", "mask", "merge", "check", "bench", "comfyui")
-
-
-@pytest.fixture(autouse=True)
-def _in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def files(sheet, stencil, tmp_path) -> list[str]:
-    Image.fromarray(sheet).save(tmp_path / "sheet.png")
-    Image.fromarray(stencil).save(tmp_path / "stencil.png")
-    return ["--image", "sheet.png", "--mask", "stencil.png", "--rows", "2", "--columns", "3"]
-
-
-def sample(files: list[str], model: Path, *more: str) -> list[str]:
-    settings = ["--prompt", "a sad face", "--steps", "2", "--mode", "fork", "--device", "cpu"]
-    return ["sample", *files, "--model", str(model), *settings, *more]
-
-
-def names(folder: str) -> list[str]:
-    return sorted(path.name for path in Path(folder).iterdir())
-
-
-def pixels(path) -> np.ndarray:
-    with Image.open(path) as image:
-        return np.array(image)
+COMMANDS = ("demo", "sample", "plan", "mask", "merge", "check", "info", "bench", "comfyui")
 
 
 def test_help_and_version_bring_nothing_heavy():
@@ -82,7 +57,10 @@ def test_wrong_usage_is_one_line_and_2(argv, capsys):
     ("argv", "text"),
     [
         (["sample"], "--image and --mask missing"),
-        (["sample", "--image", "no.png", "--mask", "no.png", "--model", "no/such/folder"], "no file no.png"),
+        (
+            ["sample", "--image", "no.png", "--mask", "no.png", "--prompt", "a", "--model", "no/such/folder"],
+            "no file no.png",
+        ),
         (["sample", "--from", "nowhere.json"], "nowhere.json"),
         (["plan", "--image", "no.png", "--mask", "no.png"], "no file no.png"),
         (["merge", "nowhere", "--out", "x.png"], "manifest"),
@@ -103,7 +81,7 @@ def test_sample_writes_the_folder_and_reports(files, model_folder, sheet, capsys
     assert main(sample(files, model_folder, "--preview", "--out", "out/one")) == 0
     printed = capsys.readouterr()
     assert "6 forks in out/one" in printed.out
-    assert "100%  forks 1 to 6 of 6  step 2 of 2" in printed.err
+    assert "100%  forks 1 to 6 of 6, step 2 of 2" in printed.err
     forks = Forks.load("out/one")
     assert np.array_equal(np.asarray(forks.original), sheet)
     assert not np.array_equal(pixels("out/one/merged.png"), sheet)
@@ -130,30 +108,56 @@ def test_a_manifest_makes_the_same_pictures_again(files, model_folder):
 def test_a_picture_to_go_by_is_refused_by_a_model_without_a_use_for_it(files, model_folder, capsys):
     for option in ("--control-image", "--reference-image"):
         assert main(sample(files, model_folder, option, "sheet.png", "--out", "out")) == 1
-        assert f"does not take {option[2:].replace('-', '_')}" in capsys.readouterr().err
+        assert f"does not take {option}" in capsys.readouterr().err
+
+
+def code_of(argv: list[str]) -> int:
+    """The exit code, also where argparse ends the program."""
+    try:
+        return main(argv)
+    except SystemExit as ended:
+        return int(ended.code)
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "code", "said"),
     [
-        (["--image", "none.png"], "there is no file none.png"),
-        (["--mask", "none.png"], "there is no file none.png"),
-        (["--rows", "5"], "mask is 16 x 16 px"),
-        (["--gap", "99"], "gap"),
-        (["--sampler", "eulr"], "Did you mean 'euler'?"),
-        (["--scheduler", "karas"], "Did you mean 'karras'?"),
-        (["--mode", "both"], "mode 'both' is not known"),
-        (["--steps", "0"], "steps is 0"),
-        (["--denoise", "2"], "denoise is 2"),
-        (["--seed", "-1"], "seed is -1"),
+        (["--image", "none.png"], 1, "there is no file none.png"),
+        (["--mask", "none.png"], 1, "there is no file none.png"),
+        (["--rows", "5"], 1, "mask is 16 x 16 px"),
+        (["--gap", "99"], 1, "gap"),
+        (["--gap", "a"], 2, "argument --gap: invalid value: 'a'"),
+        (
+            ["--sampler", "eulr"],
+            2,
+            "argument --sampler: invalid choice: 'eulr' (choose from euler, euler_cfg_pp,",
+        ),
+        (["--sampler", "DPM++ 2M Karras"], 2, "(here it is called: --sampler dpmpp_2m --scheduler karras)"),
+        (
+            ["--scheduler", "karas"],
+            2,
+            "argument --scheduler: invalid choice: 'karas' (choose from normal, karras,",
+        ),
+        (["--mode", "both"], 2, "argument --mode: invalid choice: 'both' (choose from"),
+        (["--coverage", "some"], 2, "argument --coverage: invalid choice: 'some' (choose from"),
+        (["--steps", "0"], 2, "argument --steps: invalid value: '0'"),
+        (["--rows", "0"], 2, "argument --rows: invalid value: '0'"),
+        (["--feather", "-1"], 2, "argument --feather: invalid value: '-1'"),
+        (["--micro-batch", "0"], 2, "argument --micro-batch: invalid value: '0'"),
+        (["--denoise", "2"], 2, "--denoise is 2"),
+        (["--seed", "-1"], 2, "--seed is -1"),
+        (["--fork-at", "99"], 2, "--fork-at is 99"),
+        (["--fork-seeds", "1,2"], 2, "--fork-seeds has 2 items"),
+        (["--prompt", "a", "--prompt", "b"], 2, "--prompt has"),
+        (["--start", "3", "--end", "2"], 2, "--start is 3 and --end 2"),
     ],
 )
-def test_what_no_model_could_do_is_said_before_one_is_loaded(files, model_folder, capsys, wrong, said):
-    assert main([*sample(files, model_folder, "--out", "out"), *wrong]) == 1
+def test_what_no_model_could_do_is_said_before_one_is_loaded(files, model_folder, capsys, wrong, code, said):
+    assert code_of([*sample(files, model_folder, "--out", "out"), *wrong]) == code
     first = capsys.readouterr().err
     assert main(sample(files, model_folder, "--out", "out")) == 0
     capsys.readouterr()
-    assert main(["sample", "--from", "out", "--out", "again", *wrong]) == 1
+    assert code_of(["sample", "--from", "out", "--out", "again", *wrong]) == code
     for printed in (first, capsys.readouterr().err):
         assert said in printed
         assert "loading" not in printed
@@ -220,9 +224,20 @@ def test_plan_says_what_the_coverage_loses(files, capsys):
     line[:, 0] = 255
     Image.fromarray(line).save("stencil.png")
     assert main(["plan", *files, "--stride", "8"]) == 0
-    assert "lost by coverage center: forks 0, 1, 2, 3, 4, 5" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert "cells (row, column) (0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)" in printed.err
+    assert "allowed: --coverage max" in printed.err
+    assert "window" not in printed.out
     assert main(["plan", *files, "--stride", "8", "--coverage", "max"]) == 0
-    assert "lost" not in capsys.readouterr().out
+    assert "warning" not in capsys.readouterr().err
+
+
+def test_plan_has_the_stride_of_the_model_that_sample_has(files, model_folder, capsys):
+    for model, stride in (([], 4), (["--model", str(model_folder)], 2), (["--stride", "16"], 16)):
+        assert main(["plan", *files, *model, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["stride"] == stride
+    assert main(["plan", *files, "--model", "somebody/else"]) == 1
+    assert "allowed: a folder, or --stride" in capsys.readouterr().err
 
 
 def test_mask_cuts_a_cell_and_prepares_it(stencil, capsys):
@@ -326,7 +341,7 @@ def test_the_report_names_steps_forks_and_times(capsys):
         report(progress(step, (1, 2, 3, 4, 5), together=False))
     report.close()
     lines = capsys.readouterr().err.splitlines()
-    assert lines[-1] == "100%  forks 2 to 6 of 6  step 4 of 4  0:00 so far, 0:00 left"
+    assert lines[-1] == "100%  forks 2 to 6 of 6, step 4 of 4  0:00 so far, 0:00 left"
 
 
 def test_pictures_are_counted_while_they_are_decoded(monkeypatch):
@@ -340,7 +355,7 @@ def test_pictures_are_counted_while_they_are_decoded(monkeypatch):
         report.decoded(picture + 1, 6)
     report.close()
     assert stream.getvalue().splitlines() == [
-        "100%  all 6 forks together  step 4 of 4  0:10 so far, 0:00 left",
+        "100%  all 6 forks together, step 4 of 4  0:10 so far, 0:00 left",
         "decoded fork 2 of 6  0:18 so far, 0:16 left",
         "decoded fork 4 of 6  0:26 so far, 0:08 left",
         "decoded fork 6 of 6  0:34 so far, 0:00 left",

@@ -46,7 +46,8 @@ class _PrintCompletion(argparse.Action):
             import shtab
         except ImportError:
             parser.error("--print-completion needs shtab; install it with: pip install shtab")
-        parser.exit(0, shtab.complete(parser, values) + "\n")
+        print(shtab.complete(parser, values))
+        parser.exit(0)
 
 
 def make_parser() -> argparse.ArgumentParser:

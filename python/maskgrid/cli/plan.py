@@ -122,7 +122,7 @@ def _table(plan: ForkPlan, *, shows_windows: bool) -> str:
                 f"{sampled:.1f} of {fork.place.area}",
             )
         )
-    widths = [max(len(line[i]) for line in lines) for i in range(len(_HEADINGS))]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     return "\n".join("  ".join(text.rjust(w) for text, w in zip(line, widths, strict=True)) for line in lines)
 
 

@@ -1,0 +1,119 @@
+"""What a command says, and what it does when nobody listens: JSON, silence, signals, other encodings."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from commands import sample
+
+from maskgrid import Forks
+from maskgrid.cli import main
+
+MASKGRID = [sys.executable, "-m", "maskgrid"]
+
+
+def test_json_is_one_object_with_all_forks(files, model_folder, capsys):
+    assert main([*sample(files, model_folder, "--out", "out"), "--seed", "7", "--json"]) == 0
+    printed = capsys.readouterr()
+    told = json.loads(printed.out)
+    assert (told["folder"], told["exit_code"], len(told["forks"])) == ("out", 0, 6)
+    last = {name: told["forks"][5][name] for name in ("row", "column", "seed", "file")}
+    assert last == {"row": 1, "column": 2, "seed": 7, "file": "fork_005_r1_c2.png"}
+    assert printed.err == ""
+
+
+def test_json_tells_errors_too(files, capsys):
+    assert main(["plan", *files, "--rows", "5", "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert (told["kind"], told["exit_code"]) == ("InvalidValueError", 1)
+
+
+def test_quiet_says_nothing_and_verbose_says_how_long(files, model_folder, capsys):
+    assert main([*sample(files, model_folder, "--out", "out"), "-q"]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert main([*sample(files, model_folder, "--out", "two"), "-v"]) == 0
+    said = capsys.readouterr().err
+    assert all(word in said for word in ("sampled", "decoded", " s")), said
+
+
+@pytest.mark.parametrize("command", [["mask", "stencil.png", "--out", "m.png", "--invert"], ["info"]])
+def test_json_of_other_commands(files, command, capsys):
+    assert main([*command, "--json"]) == 0
+    assert isinstance(json.loads(capsys.readouterr().out), dict)
+
+
+def test_info_names_versions_threads_and_families(capsys):
+    assert main(["info"]) == 0
+    said = capsys.readouterr().out
+    assert all(word in said for word in ("maskgrid ", "torch ", "threads", "devices: cpu", "StableDiffusion"))
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+def test_shells_complete_commands_and_options(shell, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--print-completion", shell])
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    assert "sample" in said
+    assert "fork-at" in said
+
+
+def run(*argv: str, **environment: str) -> subprocess.Popen[str]:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([*MASKGRID, *argv], env=os.environ | environment, **pipes)
+
+
+def test_letters_that_a_terminal_lacks_are_no_error(files):
+    Path("stencil.png").rename("悲.png")
+    done = run("mask", "悲.png", "--out", "é.png", PYTHONIOENCODING="ascii")
+    out, err = done.communicate()
+    assert (done.returncode, err) == (0, "")
+    assert "\\u60b2.png" in out
+    assert Path("é.png").is_file()
+
+
+def test_what_was_written_is_a_success_though_nobody_reads_of_it(files):
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [*MASKGRID, "mask", "stencil.png", "--out", "m.png"], stdout=write, stderr=subprocess.PIPE
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert Path("m.png").is_file()
+
+
+def test_a_process_without_any_output_works(files):
+    script = 'exec "$0" -m maskgrid mask stencil.png --out m.png >&- 2>&-'
+    assert subprocess.run(["sh", "-c", script, sys.executable]).returncode == 0
+    assert Path("m.png").is_file()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_keeps_the_finished_forks(files, model_folder, number):
+    argv = [
+        *sample(files, model_folder, "--out", "out"),
+        "--micro-batch",
+        "1",
+        "--mode",
+        "fork",
+        "--steps",
+        "400",
+    ]
+    running = run(*argv)
+    assert running.stderr is not None
+    # Past the first fork.
+    line = ""
+    while "fork 3" not in line:
+        line = running.stderr.readline()
+        assert line or running.poll() is None, "it ended too early"
+    running.send_signal(number)
+    _, err = running.communicate()
+    assert running.returncode == 128 + number, err
+    assert "interrupted; 2 forks in out" in err
+    assert len(Forks.load("out")) == 2
