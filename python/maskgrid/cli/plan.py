@@ -65,8 +65,8 @@ def _warn_of_lost(plan: ForkPlan, stride: int) -> list[tuple[int, int]]:
     if lost:
         warnings.warn(
             f"nothing will change in the cells (row, column) {', '.join(map(str, lost))}: coverage "
-            f"{plan.coverage!r} loses their stencil at stride {stride}; allowed: --coverage max or area, or a "
-            "stencil that was grown",
+            f"{plan.coverage!r} loses their stencil at stride {stride}; allowed: --coverage max or area, or "
+            "a stencil that was grown",
             MaskGridWarning,
             stacklevel=2,
         )
