@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from maskgrid.errors import InvalidTypeError, InvalidValueError, MaskGridError
-from maskgrid.geometry import ForkPlan, Grid
-from maskgrid.pictures.fit_stencil import fit_stencil
+from maskgrid.errors import InvalidTypeError, InvalidValueError
+from maskgrid.geometry import Grid
+from maskgrid.pictures.fit_stencil import check_stencil, fit_stencil
 from maskgrid.pictures.flatten_alpha import flatten_alpha
 from maskgrid.pictures.read_mask import read_mask
 from maskgrid.pictures.read_sheet import read_image, read_sheet
@@ -92,7 +92,7 @@ def read_inputs(arguments: Mapping[str, Any]) -> RunInputs:
     grid = Grid(options.rows, options.columns, canvas=sheet.pixels.shape[:2], **shape, stride=1)
     mask = read_mask(arguments["mask"], channel=options.mask_channel, max_pixels=options.max_pixels)
     stencil = fit_stencil(mask.values, grid)
-    _check_stencil(stencil, grid, options)
+    check_stencil(stencil, grid, options.coverage)
     texts = {name: _per_cell(getattr(options, name), name, grid, str) for name in TEXTS}
     return RunInputs(
         options=options,
@@ -126,13 +126,6 @@ def _check_numbers(options: RunOptions) -> None:
         raise InvalidValueError(
             "prompt is missing; allowed: a text for all cells, or one for each ('' for none)"
         )
-
-
-def _check_stencil(stencil: NDArray[Any], grid: Grid, options: RunOptions) -> None:
-    """Refuse values that are no stencil's, an unknown coverage, and a stencil that lets nothing change."""
-    # At stride 1 a plan loses nothing, so that this holds for every model.
-    if not len(ForkPlan(grid, stencil, coverage=options.coverage)):
-        raise MaskGridError("the stencil is empty, so there is nothing to sample; white may change")
 
 
 def _per_cell(value: Any, name: str, grid: Grid, kind: type[str] | type[int]) -> Any:

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
     from maskgrid.run_inputs import RunInputs
 
-__all__ = ["RunPlan", "name_cells", "plan_run"]
+__all__ = ["RunPlan", "name_cells", "plan_cells", "plan_run", "warn_of_lost"]
+
+_REMEDY = "allowed: coverage 'max' or 'area', or a stencil that was grown"
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,14 +64,59 @@ def plan_run(inputs: RunInputs, *, stride: int, align: int = 1) -> RunPlan:
         MaskGridError: It loses every cell's.
         InvalidValueError: A stride that the grid does not go with.
     """
-    options, sheet = inputs.options, inputs.grid
-    grid = _with_canvas(sheet, tuple(sheet.canvas), stride)
+    options = inputs.options
+    plan = plan_cells(
+        inputs.grid,
+        inputs.stencil,
+        stride=stride,
+        align=align,
+        coverage=options.coverage,
+        feather=options.feather,
+    )
+    if len(plan.forks.lost) == len(plan.forks):
+        raise MaskGridError(
+            f"the stencil is too thin for coverage {options.coverage!r}: at stride {stride} nothing of it is "
+            f"left; {_REMEDY}"
+        )
+    warn_of_lost(plan.forks)
+    return plan
+
+
+def plan_cells(
+    sheet: Grid,
+    stencil: NDArray[Any],
+    *,
+    stride: int,
+    align: int = 1,
+    coverage: str = "center",
+    feather: float | None = None,
+    halo: int = 0,
+    window_align: int = 1,
+) -> RunPlan:
+    """Plan a sheet's cells for a model, whatever of them the coverage loses.
+
+    Args:
+        sheet: Where the cells lie in the sheet, in pixels.
+        stencil: (h, w), (N, h, w) or (N, h, w, C), white may change.
+        stride: Pixels per latent cell.
+        align: What the sides of the latents have to be multiples of.
+        coverage: How pixels become latent cells.
+        feather: Pixels over which old and new mix; None for the stride.
+        halo: Latent cells around a cell in the forks' windows, for which a run has no use.
+        window_align: What the sides of those windows have to be multiples of.
+
+    Returns:
+        The plan.
+
+    Raises:
+        InvalidValueError: A stride that the grid does not go with.
+    """
     unit = stride * align
     network = tuple(math.ceil(side / unit) * unit for side in sheet.canvas)
-    forks = ForkPlan(_with_canvas(sheet, network, stride), inputs.stencil, coverage=options.coverage)
-    _tell_lost(forks, stride)
-    alpha = paste_weights(inputs.stencil, options.feather, default=stride)
-    return RunPlan(grid, forks, alpha)
+    canvas = _with_canvas(sheet, network, stride)
+    forks = ForkPlan(canvas, stencil, coverage=coverage, halo=halo, align=window_align)
+    alpha = paste_weights(stencil, feather, default=stride)
+    return RunPlan(_with_canvas(sheet, tuple(sheet.canvas), stride), forks, alpha)
 
 
 def name_cells(grid: Grid, cells: Sequence[int]) -> str:
@@ -84,20 +131,18 @@ def _with_canvas(grid: Grid, canvas: tuple[int, ...], stride: int) -> Grid:
     return Grid(grid.rows, grid.columns, canvas=canvas, stride=stride, **pairs)
 
 
-def _tell_lost(forks: ForkPlan, stride: int) -> None:
-    """Warn of cells that would come back as they were: nothing of their stencil is left at latent size."""
-    if not forks.lost:
-        return
-    remedy = "allowed: coverage 'max' or 'area', or a stencil that was grown"
-    if len(forks.lost) == len(forks):
-        raise MaskGridError(
-            f"the stencil is too thin for coverage {forks.coverage!r}: at stride {stride} nothing of it is "
-            f"left; {remedy}"
+def warn_of_lost(forks: ForkPlan) -> list[tuple[int, int]]:
+    """Warn of cells that would come back as they were: nothing of their stencil is left at latent size.
+
+    Returns:
+        Their rows and columns.
+    """
+    lost = [forks.cells[fork] for fork in forks.lost]
+    if lost:
+        warnings.warn(
+            f"nothing will change in the cells (row, column) {name_cells(forks.grid, lost)}: coverage "
+            f"{forks.coverage!r} loses their stencil at stride {forks.grid.stride}; {_REMEDY}",
+            MaskGridWarning,
+            stacklevel=3,
         )
-    cells = name_cells(forks.grid, [forks.cells[fork] for fork in forks.lost])
-    warnings.warn(
-        f"nothing will change in the cells (row, column) {cells}: coverage {forks.coverage!r} loses their "
-        f"stencil at stride {stride}; {remedy}",
-        MaskGridWarning,
-        stacklevel=2,
-    )
+    return [forks.grid.position(cell) for cell in lost]

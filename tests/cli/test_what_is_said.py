@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from commands import sample
+from PIL import Image
 
 from maskgrid import Forks
 from maskgrid.cli import main
@@ -30,6 +31,72 @@ def test_json_tells_errors_too(files, capsys):
     assert main(["plan", *files, "--rows", "5", "--json"]) == 1
     told = json.loads(capsys.readouterr().out)
     assert (told["kind"], told["exit_code"]) == ("InvalidValueError", 1)
+
+
+def test_json_tells_wrong_usage_too(capsys):
+    with pytest.raises(SystemExit):
+        main(["plan", "--coverage", "some", "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert (told["exit_code"], told["error"].startswith("argument --coverage: invalid choice")) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "said"),
+    [
+        (["sample", "--out", "taken"], 1, "taken exists; allowed: a new folder, or --force to replace it"),
+        (["sample", "--out", "/proc/forks"], 1, "/proc/forks can't be written: nothing can be made in /proc"),
+        (["plan", "--out", "plan.xyz"], 2, "--out is 'plan.xyz' with the suffix '.xyz'"),
+        (["plan", "--mask", "empty.png"], 1, "the stencil is empty"),
+        (
+            ["sample", "--reference-image", "sheet.png"],
+            1,
+            "--reference-image; allowed: a model that takes it",
+        ),
+    ],
+)
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no /proc here")
+def test_errors_have_the_words_of_the_command_line(files, model_folder, argv, code, said, capsys):
+    Path("taken").mkdir()
+    Image.new("L", (16, 16)).save("empty.png")
+    model = ["--model", str(model_folder)]
+    words = ["--prompt", "a", "--steps", "1", "--device", "cpu"] if argv[0] == "sample" else []
+    assert main([argv[0], *files, *model, *words, *argv[1:]]) == code
+    printed = capsys.readouterr().err
+    assert said in printed, printed
+
+
+def test_numbers_that_no_fork_has_are_said_without_python(forks, capsys):
+    forks.save("a")
+    assert main(["merge", "a", "--pick", "17", "--out", "m.png"]) == 1
+    assert capsys.readouterr().err.startswith("maskgrid: error: fork 17 does not exist")
+
+
+HIDE = """
+import sys
+for name in ("torch", "diffusers", "shtab"):
+    sys.modules[name] = None
+from maskgrid.cli import main
+raise SystemExit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "said"),
+    [
+        (["mask", "stencil.png", "--grow", "1", "--out", "m.png"], 0, ""),
+        (["plan", "FILES", "--stride", "4", "--out", "p.png"], 0, ""),
+        (["sample", "FILES", "--prompt", "a"], 1, 'pip install "maskgrid[diffusers]"'),
+        (["sample", "FILES", "--prompt", "a", "--sampler", "x"], 1, 'pip install "maskgrid[diffusers]"'),
+        (["--print-completion", "bash"], 2, 'pip install "maskgrid[completion]"'),
+    ],
+)
+def test_without_torch_pictures_work_and_the_rest_says_what_to_install(files, argv, code, said):
+    at = argv.index("FILES") if "FILES" in argv else 0
+    argv = [*argv[:at], *files, *argv[at + 1 :]] if "FILES" in argv else argv
+    done = subprocess.run([sys.executable, "-c", HIDE, *argv], capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert done.stderr.count("\n") <= 1
 
 
 def test_quiet_says_nothing_and_verbose_says_how_long(files, model_folder, capsys):
@@ -73,6 +140,8 @@ def test_letters_that_a_terminal_lacks_are_no_error(files):
     out, err = done.communicate()
     assert (done.returncode, err) == (0, "")
     assert "\\u60b2.png" in out
+    told = run("mask", "悲.png", "--out", "ö.png", "--json", PYTHONIOENCODING="ascii").communicate()[0]
+    assert json.loads(told)["file"] == "ö.png"
     assert Path("é.png").is_file()
 
 
@@ -94,7 +163,7 @@ def test_a_process_without_any_output_works(files):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_keeps_the_finished_forks(files, model_folder, number):
     argv = [
         *sample(files, model_folder, "--out", "out"),

@@ -19,6 +19,7 @@ __all__ = [
     "sampler_name",
     "schedule_name",
     "seeds",
+    "share",
 ]
 
 MODES = ("sample", "fork")
@@ -42,6 +43,14 @@ def number(text: str) -> float:
         value = float("nan")
     if not 0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"invalid value: {text!r} (allowed: numbers from 0)")
+    return value
+
+
+def share(text: str) -> float:
+    """A number from 0 to 1."""
+    value = number(text)
+    if value > 1:
+        raise argparse.ArgumentTypeError(f"invalid value: {text!r} (allowed: numbers from 0 to 1)")
     return value
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -19,6 +21,7 @@ from maskgrid.cli.option_types import (
     sampler_name,
     schedule_name,
     seeds,
+    share,
 )
 
 if TYPE_CHECKING:
@@ -27,14 +30,22 @@ if TYPE_CHECKING:
 __all__ = ["make_parser"]
 
 _EPILOG = """\
-exit codes: 0 fine, 1 an error, 2 wrong usage, 130 Ctrl-C, 143 SIGTERM
+exit codes: 0 fine, 1 an error, 2 wrong usage, 129 SIGHUP, 130 Ctrl-C, 143 SIGTERM
 `maskgrid COMMAND --help` lists what a command takes."""
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says in one line what is wrong."""
+    """Says in one line what is wrong, with `--json` as an object on stdout besides."""
+
+    as_json = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        self.as_json = "--json" in (sys.argv[1:] if args is None else args)
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
+        if self.as_json:
+            print(json.dumps({"error": message, "kind": "Usage", "exit_code": 2}), flush=True)
         self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
 
@@ -45,7 +56,9 @@ class _PrintCompletion(argparse.Action):
         try:
             import shtab
         except ImportError:
-            parser.error("--print-completion needs shtab; install it with: pip install shtab")
+            parser.error(
+                '--print-completion needs shtab; install it with: pip install "maskgrid[completion]"'
+            )
         print(shtab.complete(parser, values))
         parser.exit(0)
 
@@ -260,7 +273,7 @@ def _mask(parser: argparse.ArgumentParser) -> None:
     )
     _grid(steps)
     steps.add_argument(
-        "--threshold", type=float, metavar="LEVEL", help="make it hard: 1 from this value on, 0 to 1"
+        "--threshold", type=share, metavar="LEVEL", help="make it hard: 1 from this value on, 0 to 1"
     )
     steps.add_argument("--invert", action="store_true", help="exchange black and white")
     steps.add_argument("--fill-holes", action="store_true", help="fill what is enclosed")

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 from maskgrid.cli.grid_options import grid_of
 from maskgrid.cli.tell import give_result, say
-from maskgrid.errors import MaskGridWarning
-from maskgrid.geometry import ForkPlan
 
 if TYPE_CHECKING:
     import argparse
 
-    from maskgrid.geometry import Grid, Rect
+    from maskgrid.geometry import ForkPlan, Grid, Rect
     from maskgrid.pictures.read_mask import PixelMask
     from maskgrid.pictures.sheet import Sheet
 
@@ -24,53 +21,49 @@ _HEADINGS = ("fork", "cell", "row", "column", "pixels", "latent cells", "window"
 
 def run(options: argparse.Namespace) -> int:
     """Print the plan; draw it where `--out` says."""
-    from maskgrid.load_pipeline.model_stride import read_stride
-    from maskgrid.pictures.fit_stencil import fit_stencil
-    from maskgrid.pictures.paste_weights import paste_weights
+    from maskgrid.load_pipeline.model_stride import ModelScale, read_scale
+    from maskgrid.pictures.fit_stencil import check_stencil, fit_stencil
     from maskgrid.pictures.plan_picture import plan_picture
     from maskgrid.pictures.read_mask import read_mask
     from maskgrid.pictures.read_sheet import read_sheet
     from maskgrid.pictures.write_image import format_of
     from maskgrid.result.output_place import check_picture
     from maskgrid.result.picture_file import write_picture
+    from maskgrid.run_plan import plan_cells, warn_of_lost
 
     if options.out:
         format_of(options.out, "--out")
         check_picture(options.out, force=options.force)
-    stride = options.stride or read_stride(options.model)
+    scale = ModelScale(options.stride, 1) if options.stride else read_scale(options.model)
     sheet = read_sheet(options.image, max_pixels=options.max_pixels)
-    grid = grid_of(options, sheet.pixels.shape[:2], stride=stride)
+    cells = grid_of(options, sheet.pixels.shape[:2])
     mask = read_mask(options.mask, channel=options.mask_channel, max_pixels=options.max_pixels)
-    stencil = fit_stencil(mask.values, grid)
-    plan = ForkPlan(grid, stencil, coverage=options.coverage, halo=options.halo or 0, align=options.align)
+    stencil = fit_stencil(mask.values, cells)
+    check_stencil(stencil, cells, options.coverage)
+    planned = plan_cells(
+        cells,
+        stencil,
+        stride=scale.stride,
+        align=scale.align,
+        coverage=options.coverage,
+        feather=options.feather,
+        halo=options.halo or 0,
+        window_align=options.align,
+    )
+    grid, plan = planned.grid, planned.forks
     shows_windows = options.halo is not None
     say(options, _summary(plan, grid, shows_windows=shows_windows))
     for line in _notes(options, sheet, mask):
         say(options, line)
     say(options, _table(plan, shows_windows=shows_windows))
-    lost = _warn_of_lost(plan, stride)
+    lost = warn_of_lost(plan)
     drawn = None
     if options.out:
-        alpha = paste_weights(stencil, options.feather, default=stride)
-        picture = plan_picture(sheet.pixels, plan, grid, alpha, shows_windows=shows_windows)
+        picture = plan_picture(sheet.pixels, plan, grid, planned.alpha, shows_windows=shows_windows)
         picture.info.update(sheet.save_options)
         drawn = write_picture(picture, options.out, force=options.force)
     give_result(options, f"drawn in {drawn}" if drawn else "", **_facts(plan, grid), lost=lost, file=drawn)
     return 0
-
-
-def _warn_of_lost(plan: ForkPlan, stride: int) -> list[tuple[int, int]]:
-    """Say which cells would come back as they were; returns their rows and columns."""
-    lost = [plan.grid.position(plan.cells[fork]) for fork in plan.lost]
-    if lost:
-        warnings.warn(
-            f"nothing will change in the cells (row, column) {', '.join(map(str, lost))}: coverage "
-            f"{plan.coverage!r} loses their stencil at stride {stride}; allowed: --coverage max or area, or "
-            "a stencil that was grown",
-            MaskGridWarning,
-            stacklevel=2,
-        )
-    return lost
 
 
 def _notes(options: argparse.Namespace, sheet: Sheet, mask: PixelMask) -> list[str]:
@@ -91,12 +84,12 @@ def _facts(plan: ForkPlan, grid: Grid) -> dict[str, Any]:
         }
         for fork in plan
     ]
-    sizes = {"rows": grid.rows, "columns": grid.columns, **pairs, "latent_size": list(grid.latent_size)}
+    sizes = {"rows": grid.rows, "columns": grid.columns, **pairs, "latent_size": list(plan.grid.latent_size)}
     return {**sizes, "stride": grid.stride, "coverage": plan.coverage, "forks": forks}
 
 
 def _summary(plan: ForkPlan, grid: Grid, *, shows_windows: bool) -> str:
-    latent = grid.latent_size
+    latent = plan.grid.latent_size
     return (
         f"sheet {_size(grid.canvas)} px, {grid.rows} x {grid.columns} cells of {_size(grid.cell)} px, "
         f"gap {_size(grid.gap)}, margin {_size(grid.margin)}\n"

@@ -45,7 +45,9 @@ def run(options: argparse.Namespace) -> int:
         return _again(options, settings)
     missing = [f"--{name}" for name in ("image", "mask") if name not in settings]
     if missing:
-        raise MaskGridError(f"{' and '.join(missing)} missing; sample needs both, or --from a manifest")
+        options.parser.error(
+            f"the following arguments are required: {', '.join(missing)} (or --from a manifest)"
+        )
     return _make(options, settings, options.model or "bundled", options.device, options.dtype)
 
 

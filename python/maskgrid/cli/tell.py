@@ -34,7 +34,7 @@ def give_result(options: argparse.Namespace, text: str, **facts: Any) -> None:
         **facts: What JSON can hold; paths become texts.
     """
     if options.json:
-        print(json.dumps(facts, ensure_ascii=False, default=str), flush=True)
+        print(json.dumps(facts, default=str), flush=True)
     elif text:
         say(options, text)
 
@@ -43,15 +43,17 @@ def tell_error(options: argparse.Namespace, line: str, kind: str, code: int) -> 
     """Print what went wrong on stderr, with `--json` as an object on stdout besides."""
     print(f"maskgrid: {line}", file=sys.stderr, flush=True)
     if options.json:
-        print(json.dumps({"error": line, "kind": kind, "exit_code": code}, ensure_ascii=False), flush=True)
+        print(json.dumps({"error": line, "kind": kind, "exit_code": code}), flush=True)
 
 
 def set_up_warnings(options: argparse.Namespace) -> None:
     """Have maskgrid's warnings printed in a line each, with `--verbose` what it logs, and nobody else's."""
+    from maskgrid.cli.error_words import name_flags
     from maskgrid.errors import MaskGridWarning
 
     def show(message: Warning | str, category: type[Warning], *_: Any) -> None:
-        print(f"maskgrid: warning: {message}", file=sys.stderr, flush=True)
+        line, _flag = name_flags(str(message), options)
+        print(f"maskgrid: warning: {line}", file=sys.stderr, flush=True)
 
     warnings.simplefilter("ignore")
     warnings.simplefilter("default", MaskGridWarning)

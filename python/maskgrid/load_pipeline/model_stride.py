@@ -1,10 +1,11 @@
-"""The stride of a model on this machine, read from its VAE's config alone: no weights, no torch."""
+"""A model's stride and what its latents' sides are multiples of, from its folder: no weights, no torch."""
 
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from maskgrid.bundled_model import BUNDLED, bundled_folder
 from maskgrid.errors import MaskGridError, in_one_line
@@ -12,7 +13,7 @@ from maskgrid.errors import MaskGridError, in_one_line
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["read_stride"]
+__all__ = ["ModelScale", "read_scale"]
 
 _STRIDES: Mapping[str, Callable[[Mapping[str, Any]], int]] = {
     "AutoencoderKL": lambda config: _halved(config["block_out_channels"]),
@@ -25,14 +26,37 @@ _STRIDES: Mapping[str, Callable[[Mapping[str, Any]], int]] = {
 """Pixels per latent cell by the VAE's class, as `hosts.diffusers.families` has them of loaded VAEs."""
 
 
-def read_stride(model: str) -> int:
-    """Pixels per latent cell of a model, without loading it.
+_MULTIPLES: tuple[tuple[tuple[str, ...], Callable[[int, int], int]], ...] = (
+    (("StableDiffusion3", "PixArt", "HunyuanDiT", "AuraFlow"), lambda s, p: math.lcm(p, _cells(8, s))),
+    (("StableDiffusion", "Kolors"), lambda s, p: _cells(8, s)),
+    (("Lumina2",), lambda s, p: math.lcm(p, _cells(16, s))),
+    (("Flux2",), lambda s, p: 1),
+    (("Flux", "Chroma", "OvisImage", "QwenImage", "Krea2", "ZImage"), lambda s, p: 2),
+    (("Sana",), lambda s, p: _cells(32, s)),
+)
+"""What latents' sides are multiples of, by the pipeline's class, its stride and its network's patches."""
+
+
+class ModelScale(NamedTuple):
+    """How a model divides a sheet.
+
+    Attributes:
+        stride: Pixels per latent cell.
+        align: What the sides of the latents have to be multiples of.
+    """
+
+    stride: int
+    align: int
+
+
+def read_scale(model: str) -> ModelScale:
+    """How a model divides a sheet, without loading it.
 
     Args:
         model: "bundled", or a model's folder.
 
     Raises:
-        MaskGridError: No such folder on this machine, or a VAE whose stride is not known.
+        MaskGridError: No such folder on this machine, or a model whose stride is not known.
     """
     folder = bundled_folder() if model == BUNDLED else Path(model).expanduser()
     file = folder / "vae" / "config.json"
@@ -44,12 +68,27 @@ def read_stride(model: str) -> int:
     try:
         config = json.loads(file.read_text("utf-8"))
         stride = _STRIDES[config["_class_name"]](config)
+        align = _read_align(folder, stride)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise MaskGridError(
             f"the stride of model {model!r} can't be read from {file} ({type(error).__name__}: "
             f"{in_one_line(error)}); allowed: --stride with its pixels per latent cell"
         ) from error
-    return stride
+    return ModelScale(stride, align)
+
+
+def _read_align(folder: Path, stride: int) -> int:
+    name: str = json.loads((folder / "model_index.json").read_text("utf-8"))["_class_name"]
+    network = folder / "transformer" / "config.json"
+    patch = 1
+    if network.is_file():
+        patch = json.loads(network.read_text("utf-8")).get("patch_size") or 1
+    return next((find(stride, patch) for names, find in _MULTIPLES if name.startswith(names)), 1)
+
+
+def _cells(pixels: int, stride: int) -> int:
+    """Latent cells whose sides in pixels divide by `pixels`."""
+    return pixels // math.gcd(pixels, stride)
 
 
 def _halved(channels: Any) -> int:

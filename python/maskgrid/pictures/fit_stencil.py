@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from maskgrid.errors import InvalidValueError
-from maskgrid.geometry import canvas
+from maskgrid.errors import InvalidValueError, MaskGridError
+from maskgrid.geometry import ForkPlan, canvas
 from maskgrid.pictures.pixel_arrays import host_array
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from maskgrid.geometry import Grid
 
-__all__ = ["fit_stencil"]
+__all__ = ["check_stencil", "fit_stencil"]
 
 
 def fit_stencil(mask: Any, grid: Grid) -> NDArray[Any]:
@@ -44,3 +44,20 @@ def fit_stencil(mask: Any, grid: Grid) -> NDArray[Any]:
         f"mask is {size[0]} x {size[1]} px (height x width); allowed: the size of a cell, "
         f"{grid.cell.height} x {grid.cell.width}, or of the sheet, {grid.canvas.height} x {grid.canvas.width}"
     )
+
+
+def check_stencil(stencil: NDArray[Any], sheet: Grid, coverage: str) -> None:
+    """Refuse values that are no stencil's, an unknown coverage, and a stencil that lets nothing change.
+
+    Args:
+        stencil: (h, w), (N, h, w) or (N, h, w, C).
+        sheet: Where the cells lie in the sheet, in pixels: stride 1, at which a plan loses nothing, so that
+            this holds for every model.
+        coverage: How pixels become latent cells.
+
+    Raises:
+        InvalidValueError: A value or name that is not allowed.
+        MaskGridError: It is empty.
+    """
+    if not len(ForkPlan(sheet, stencil, coverage=coverage)):
+        raise MaskGridError("the stencil is empty, so there is nothing to sample; white may change")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from maskgrid.errors import InvalidValueError, MaskGridError, OutputExistsError
 from maskgrid.pictures.local_path import local_path
+from maskgrid.result.locked_drafts import path_beside
 from maskgrid.result.manifest import MANIFEST
 from maskgrid.result.read_manifest import read_manifest
 
@@ -140,6 +141,19 @@ def names_of_ours(folder: Path, *, is_draft: bool = False) -> frozenset[str]:
     return frozenset(found)
 
 
+def _try_to_write(target: Path, parent: Path) -> None:
+    """Make a folder where drafts will be, and remove it: permissions don't tell of /proc or a full disk."""
+    probe = path_beside(parent / target.name, "tmp")
+    try:
+        probe.mkdir()
+    except OSError as error:
+        raise MaskGridError(
+            f"{target} can't be written: nothing can be made in {parent} ({error.strerror}); "
+            "allowed: another place"
+        ) from error
+    probe.rmdir()
+
+
 def _names(found: dict[str, int]) -> str:
     names = [f"{name}/" if stat.S_ISDIR(mode) else name for name, mode in sorted(found.items())]
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
@@ -166,6 +180,7 @@ def _check_parents(target: Path, room: int, *, is_there: bool) -> None:
     # Too long a name shows here.
     with contextlib.suppress(FileNotFoundError):
         (parent / target.name).lstat()
+    _try_to_write(target, parent)
     usage = shutil.disk_usage(parent)
     # Some network disks say that they have no size at all.
     if usage.total and usage.free < room:
