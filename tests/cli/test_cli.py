@@ -256,7 +256,7 @@ def test_mask_cuts_a_cell_and_prepares_it(stencil, capsys):
     assert "16 x 16 px" in capsys.readouterr().out
     assert main(["mask", "cell.png", "--invert", "--grow", "1", "--out", "cell.png", "--force"]) == 0
     assert pixels("cell.png").sum() > (255 - stencil).sum()
-    assert main(["mask", "cell.png", "--rows", "2", "--out", "other.png"]) == 1
+    assert main(["mask", "cell.png", "--rows", "2", "--out", "other.png"]) == 2
 
 
 def test_merge_puts_picked_cells_of_folders_into_one_sheet(forks, sheet):
@@ -268,8 +268,14 @@ def test_merge_puts_picked_cells_of_folders_into_one_sheet(forks, sheet):
     assert np.array_equal(pixels("all.png"), np.asarray(forks.merged()))
     assert main(["merge", "a", "--pick", "4", "--out", "one.png"]) == 0
     assert np.array_equal(pixels("one.png"), forks.array(4))
-    for wrong in (["0,1=2"], ["1", "0,1=1"], ["0,1=1", "0,1=1"], ["17"]):
-        assert main(["merge", "a", "--pick", *wrong, "--out", "wrong.png"]) == 1
+    for wrong, code in (
+        (["0,1=2"], 1),
+        (["1", "0,1=1"], 2),
+        (["0,1=1", "0,1=1"], 2),
+        (["17"], 1),
+        (["0", "0"], 1),
+    ):
+        assert main(["merge", "a", "--pick", *wrong, "--out", "wrong.png"]) == code
     assert not Path("wrong.png").exists()
 
 

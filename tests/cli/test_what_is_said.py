@@ -116,7 +116,9 @@ def test_json_of_other_commands(files, command, capsys):
 def test_info_names_versions_threads_and_families(capsys):
     assert main(["info"]) == 0
     said = capsys.readouterr().out
-    assert all(word in said for word in ("maskgrid ", "torch ", "threads", "devices: cpu", "StableDiffusion"))
+    assert all(
+        word in said for word in ("maskgrid ", "torch ", "threads", "devices: cpu", "nodes for ComfyUI: ")
+    )
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])

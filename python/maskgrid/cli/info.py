@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import tomllib
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +22,13 @@ def run(options: argparse.Namespace) -> int:
     """Print what somebody who helps has to know."""
     versions = {name: _version(name) for name in _PACKAGES}
     devices, families = _devices(versions), _families(versions)
+    pack = _pack_version()
     system = f"{platform.system()} {platform.machine()}"
     lines = [
         f"maskgrid {__version__}, Python {platform.python_version()}, {system}, {num_threads()} threads",
         ", ".join(f"{name} {version}" for name, version in versions.items() if version),
         f"missing: {', '.join(missing)}" if (missing := [n for n, v in versions.items() if not v]) else "",
+        f"nodes for ComfyUI: {pack}",
         f"devices: {', '.join(devices)}" if devices else "",
         f"{len(families)} families of pipelines: {', '.join(families)}" if families else "",
     ]
@@ -35,6 +38,7 @@ def run(options: argparse.Namespace) -> int:
         "system": system,
         "threads": num_threads(),
         "packages": versions,
+        "comfyui_pack": pack,
         "devices": devices,
         "families": families,
     }
@@ -47,6 +51,15 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
+
+
+def _pack_version() -> str:
+    """The version of the nodes that `maskgrid comfyui install` copies."""
+    from maskgrid.hosts.comfyui.install_pack import pack_folder
+
+    text = (pack_folder() / "pyproject.toml").read_text("utf-8")
+    version: str = tomllib.loads(text)["project"]["version"]
+    return version
 
 
 def _devices(versions: dict[str, str | None]) -> list[str]:
