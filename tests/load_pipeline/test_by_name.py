@@ -282,7 +282,22 @@ def test_a_folder_of_another_kind_of_pipeline_is_one_line(kind, copy, sheet, ste
     Image.fromarray(stencil).save(copy / "stencil.png")
     pictures = ["--image", str(copy / "sheet.png"), "--mask", str(copy / "stencil.png")]
     assert (
-        main(["sample", *pictures, "--model", str(copy), "--device", "cpu", "--rows", "2", "--columns", "3"])
+        main(
+            [
+                "sample",
+                *pictures,
+                "--prompt",
+                "a",
+                "--model",
+                str(copy),
+                "--device",
+                "cpu",
+                "--rows",
+                "2",
+                "--columns",
+                "3",
+            ]
+        )
         == 1
     )
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("maskgrid")]
