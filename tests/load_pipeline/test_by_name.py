@@ -11,12 +11,12 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 import torch
-from hub import COMMIT, Hub
 from huggingface_hub import constants
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import tiny
+from hub import COMMIT, Hub
 from maskgrid import MaskGridError
 from maskgrid.cli import main
 from maskgrid.load_pipeline import load_pipeline
