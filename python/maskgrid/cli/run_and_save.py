@@ -33,7 +33,8 @@ def load(options: argparse.Namespace, model: str, device: str | None, dtype: str
         bundled_folder()
     if is_wordy(options):
         print(f"loading {model}", file=sys.stderr, flush=True)
-    from maskgrid.mask_grid import MaskGrid
+    # By way of the package, which says what to install where torch is missing.
+    from maskgrid import MaskGrid
 
     with contextlib.suppress(ImportError):
         _quieten_libraries()

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from maskgrid.errors import InvalidTypeError, InvalidValueError, MaskGridError, MaskGridWarning, in_one_line
+from maskgrid.errors import (
+    InvalidTypeError,
+    InvalidValueError,
+    MaskGridError,
+    MaskGridWarning,
+    MissingExtraError,
+    in_one_line,
+)
 from maskgrid.pictures.local_path import local_path
 
 if TYPE_CHECKING:
@@ -44,13 +51,13 @@ def pillow() -> Any:
     """The module PIL.Image.
 
     Raises:
-        MaskGridError: Pillow is not installed.
+        MissingExtraError: Pillow is not installed.
     """
     try:
         from PIL import Image
     except ImportError as error:
-        raise MaskGridError(
-            "pictures need Pillow; install it with: pip install maskgrid[diffusers]"
+        raise MissingExtraError(
+            'pictures need Pillow; install it with: pip install "maskgrid[images]"'
         ) from error
     return Image
 
