@@ -65,6 +65,10 @@ test-comfyui: $(READY) ## Test the nodes inside a real ComfyUI: COMFYUI=path [OR
 fuzz: $(READY) ## Attack the native module for FUZZ_SECONDS=60, under AddressSanitizer where there is a nightly
 	tools/fuzz/run.sh $(RUN) $(FUZZ_SECONDS)
 
+.PHONY: reliability
+reliability: $(READY) ## Kill, interrupt, fork and tamper many times, and print what came of it
+	$(RUN) tools/reliability.py
+
 .PHONY: lint
 lint: $(READY) ## Check style, types and layers of both languages
 	$(RUN) -m ruff check $(PYTHON_CODE)

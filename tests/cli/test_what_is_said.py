@@ -188,3 +188,19 @@ def test_a_signal_keeps_the_finished_forks(files, model_folder, number):
     assert running.returncode == 128 + number, err
     assert "interrupted; 2 forks in out" in err
     assert len(Forks.load("out")) == 2
+
+
+def test_a_place_that_was_taken_meanwhile_is_told(files, model_folder, monkeypatch, capsys):
+    from maskgrid.cli import sample as command
+
+    load = command.load
+
+    def load_late(*arguments):
+        Path("out").mkdir()
+        return load(*arguments)
+
+    monkeypatch.setattr(command, "load", load_late)
+    assert main(sample(files, model_folder, "--out", "out")) == 0
+    said = capsys.readouterr().out
+    assert "6 forks in out-2" in said
+    assert "not where it was to be: out exists; allowed: a new folder, or --force to replace it" in said

@@ -11,12 +11,12 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 import torch
-from hub import COMMIT, Hub
 from huggingface_hub import constants
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import tiny
+from hub import COMMIT, Hub
 from maskgrid import MaskGridError
 from maskgrid.cli import main
 from maskgrid.load_pipeline import load_pipeline
@@ -282,7 +282,22 @@ def test_a_folder_of_another_kind_of_pipeline_is_one_line(kind, copy, sheet, ste
     Image.fromarray(stencil).save(copy / "stencil.png")
     pictures = ["--image", str(copy / "sheet.png"), "--mask", str(copy / "stencil.png")]
     assert (
-        main(["sample", *pictures, "--model", str(copy), "--device", "cpu", "--rows", "2", "--columns", "3"])
+        main(
+            [
+                "sample",
+                *pictures,
+                "--prompt",
+                "a",
+                "--model",
+                str(copy),
+                "--device",
+                "cpu",
+                "--rows",
+                "2",
+                "--columns",
+                "3",
+            ]
+        )
         == 1
     )
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("maskgrid")]

@@ -21,8 +21,15 @@ from maskgrid.sampling.controls import MODES, ControlOptions, Controls
 from maskgrid.sampling.forking.fork_masks import BLENDS
 
 GOOD = """
-from typing import Any
+from typing import Any, assert_type
 import maskgrid
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+def wider(drawn: NDArray[np.bool_], on_device: Tensor) -> None:
+    assert_type(maskgrid.masks.grow(drawn, 1), NDArray[Any])
+    assert_type(maskgrid.masks.feather(on_device, 1), Tensor)
 
 def forks(pipe: Any, settings: dict[str, Any]) -> maskgrid.Forks:
     maker = maskgrid.MaskGrid(pipe)

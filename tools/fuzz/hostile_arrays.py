@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import sys
 import time
 from collections import Counter
 from typing import Any
@@ -230,7 +231,8 @@ def main() -> None:
     for seed in itertools.count(arguments.seed):
         if time.monotonic() > end:
             break
-        print(seed, end="\r", flush=True)
+        if sys.stdout.isatty():
+            print(seed, end="\r", flush=True)
         try:
             outcomes[Attack(seed).call()] += 1
         except (MaskGridError, MemoryError) as error:

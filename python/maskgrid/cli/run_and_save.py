@@ -9,6 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from maskgrid.cli.error_words import name_flags
 from maskgrid.cli.obey_signals import exit_code
 from maskgrid.cli.tell import give_result, is_wordy
 
@@ -33,7 +34,8 @@ def load(options: argparse.Namespace, model: str, device: str | None, dtype: str
         bundled_folder()
     if is_wordy(options):
         print(f"loading {model}", file=sys.stderr, flush=True)
-    from maskgrid.mask_grid import MaskGrid
+    # By way of the package, which says what to install where torch is missing.
+    from maskgrid import MaskGrid
 
     with contextlib.suppress(ImportError):
         _quieten_libraries()
@@ -121,13 +123,14 @@ def _save(
     from maskgrid.result.save_finished import save_finished
 
     saved = save_finished(forks, options.out, latents=latents, force=options.force)
+    words, _is_flag = name_flags(saved.words, options)
     code = interrupted if saved.signal is None else 128 + saved.signal
     seconds = time.monotonic() - start
     facts = {"folder": saved.path, "seconds": round(seconds, 3), "exit_code": code or 0, **_facts(saved.path)}
     if code is None and forks is not None:
-        give_result(options, f"{saved.words} in {seconds:.1f} s", **facts)
+        give_result(options, f"{words} in {seconds:.1f} s", **facts)
         return 0
-    print(f"maskgrid: {'interrupted; ' if code else ''}{saved.words}", file=sys.stderr, flush=True)
+    print(f"maskgrid: {'interrupted; ' if code else ''}{words}", file=sys.stderr, flush=True)
     if code is not None:
         give_result(options, "", **facts)
     return code or 0

@@ -34,7 +34,7 @@ All functions raise
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from maskgrid import _native
 from maskgrid.geometry import latent_coverage as latent
@@ -44,11 +44,20 @@ from maskgrid.geometry.mask_axes import read_mask_axes
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from numpy.typing import NDArray
+    from torch import Tensor
+
     from maskgrid.geometry.grid import Grid, Rect
 
 __all__ = ["bounding_box", "feather", "fill_holes", "grow", "invert", "shrink", "threshold", "to_latent"]
 
 
+@overload
+def threshold(mask: Tensor, level: float = ..., *, out: Any = ...) -> Tensor: ...
+@overload
+def threshold(mask: NDArray[Any], level: float = ..., *, out: Any = ...) -> NDArray[Any]: ...
+@overload
+def threshold(mask: Any, level: float = ..., *, out: Any = ...) -> Any: ...
 def threshold(mask: Any, level: float = 0.5, *, out: Any = None) -> Any:
     """One where the value is at least `level`, zero elsewhere.
 
@@ -70,6 +79,12 @@ def threshold(mask: Any, level: float = 0.5, *, out: Any = None) -> Any:
     return result
 
 
+@overload
+def invert(mask: Tensor, *, out: Any = ...) -> Tensor: ...
+@overload
+def invert(mask: NDArray[Any], *, out: Any = ...) -> NDArray[Any]: ...
+@overload
+def invert(mask: Any, *, out: Any = ...) -> Any: ...
 def invert(mask: Any, *, out: Any = None) -> Any:
     """1 - value; 255 - value for uint8; not for bool.
 
@@ -90,6 +105,12 @@ def invert(mask: Any, *, out: Any = None) -> Any:
     return result
 
 
+@overload
+def grow(mask: Tensor, radius: float, *, level: float = ..., out: Any = ...) -> Tensor: ...
+@overload
+def grow(mask: NDArray[Any], radius: float, *, level: float = ..., out: Any = ...) -> NDArray[Any]: ...
+@overload
+def grow(mask: Any, radius: float, *, level: float = ..., out: Any = ...) -> Any: ...
 def grow(mask: Any, radius: float, *, level: float = 0.5, out: Any = None) -> Any:
     """One where an inside pixel lies within `radius`.
 
@@ -115,6 +136,12 @@ def grow(mask: Any, radius: float, *, level: float = 0.5, out: Any = None) -> An
     return result
 
 
+@overload
+def shrink(mask: Tensor, radius: float, *, level: float = ..., out: Any = ...) -> Tensor: ...
+@overload
+def shrink(mask: NDArray[Any], radius: float, *, level: float = ..., out: Any = ...) -> NDArray[Any]: ...
+@overload
+def shrink(mask: Any, radius: float, *, level: float = ..., out: Any = ...) -> Any: ...
 def shrink(mask: Any, radius: float, *, level: float = 0.5, out: Any = None) -> Any:
     """The complement of the grown complement.
 
@@ -139,6 +166,16 @@ def shrink(mask: Any, radius: float, *, level: float = 0.5, out: Any = None) -> 
     return result
 
 
+@overload
+def feather(
+    mask: Tensor, width: float, *, where: str = ..., level: float = ..., out: Any = ...
+) -> Tensor: ...
+@overload
+def feather(
+    mask: NDArray[Any], width: float, *, where: str = ..., level: float = ..., out: Any = ...
+) -> NDArray[Any]: ...
+@overload
+def feather(mask: Any, width: float, *, where: str = ..., level: float = ..., out: Any = ...) -> Any: ...
 def feather(mask: Any, width: float, *, where: str = "inside", level: float = 0.5, out: Any = None) -> Any:
     """A ramp from 0 to 1 across the edge of the mask, by exact Euclidean distance.
 
@@ -171,6 +208,12 @@ def feather(mask: Any, width: float, *, where: str = "inside", level: float = 0.
     return result
 
 
+@overload
+def fill_holes(mask: Tensor, *, level: float = ..., out: Any = ...) -> Tensor: ...
+@overload
+def fill_holes(mask: NDArray[Any], *, level: float = ..., out: Any = ...) -> NDArray[Any]: ...
+@overload
+def fill_holes(mask: Any, *, level: float = ..., out: Any = ...) -> Any: ...
 def fill_holes(mask: Any, *, level: float = 0.5, out: Any = None) -> Any:
     """What is outside and has no way to the border, over pixels that share an edge, becomes inside.
 

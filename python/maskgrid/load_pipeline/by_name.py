@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from maskgrid.bundled_model import BUNDLED, bundled_folder
-from maskgrid.errors import InvalidValueError, MaskGridError, in_one_line
+from maskgrid.errors import InvalidValueError, MaskGridError, MissingExtraError, in_one_line
 from maskgrid.load_pipeline.device_and_dtype import DTYPES, choose_device, choose_dtype
 from maskgrid.load_pipeline.from_hub import download_model
 from maskgrid.load_pipeline.model_folder import load_folder
@@ -41,8 +41,8 @@ def load_pipeline(model: str, *, device: str | None = None, dtype: str | None = 
         import torch  # noqa: F401
         import transformers  # noqa: F401
     except ImportError as error:
-        raise MaskGridError(
-            f"models need diffusers ({error}); install it with: pip install maskgrid[diffusers]"
+        raise MissingExtraError(
+            f'models need diffusers ({error}); install it with: pip install "maskgrid[diffusers]"'
         ) from error
     where = choose_device(device)
     try:

@@ -14,6 +14,7 @@ from maskgrid.sampling import denoise
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from maskgrid.hosts.diffusers.guidance_halves import GuidanceWatch
     from maskgrid.sampling import NoiseTable, Request, State, Stretch
 
 __all__ = ["LoopTranslator"]
@@ -28,6 +29,7 @@ class LoopTranslator:
         pack: The engine's latents (n, C, ..., h, w) as they go through the pipeline's loop.
         unpack: The inverse.
         mu: The dynamic shift that the table was made with; None without.
+        watch: Sees what the network says without the condition, where the sampler needs it.
 
     Attributes:
         steps: The step of the whole schedule that each call belongs to.
@@ -44,6 +46,7 @@ class LoopTranslator:
         pack: Callable[[Tensor], Tensor],
         unpack: Callable[[Tensor], Tensor],
         mu: float | None,
+        watch: GuidanceWatch | None = None,
     ) -> None:
         planned = plan_calls(stretch)
         self.steps = [call.step for call in planned]
@@ -52,6 +55,7 @@ class LoopTranslator:
         self.mu = mu
         self.calls = 0
         self._pack = pack
+        self._watch = watch
         self._unpack = unpack
         self.end: State | None = None
         self._requests = denoise(stretch)
@@ -91,6 +95,7 @@ class LoopTranslator:
         request = self.request
         self.calls += 1
         prediction = self._unpack(output).to(request.x)
+        uncond = None if self._watch is None else self._unpack(self._watch.take_uncond(output)).to(request.x)
         if prediction.shape != request.x.shape:
             raise MaskGridError(
                 f"the pipeline's network answers with {tuple(prediction.shape)} at {request}; "
@@ -98,7 +103,11 @@ class LoopTranslator:
             )
         denoised = self.table.denoised(request.x, prediction, request.sigma)
         try:
-            self._request = self._requests.send(denoised)
+            self._request = self._requests.send(
+                denoised
+                if uncond is None
+                else (denoised, self.table.denoised(request.x, uncond, request.sigma))
+            )
         except StopIteration as stop:
             self._request, self.end = None, stop.value
             return None

@@ -13,6 +13,7 @@ from torch import Tensor
 from maskgrid.errors import CancelledError, DenoiserError, InvalidValueError, in_one_line, is_out_of_memory
 from maskgrid.hosts.diffusers.clone_pipeline import clone_pipeline
 from maskgrid.hosts.diffusers.families import accepted_arguments, family_of, network_of
+from maskgrid.hosts.diffusers.guidance_halves import GuidanceWatch, watch_guidance
 from maskgrid.hosts.diffusers.loop_translator import LoopTranslator
 from maskgrid.hosts.diffusers.pipeline_arguments import check_arguments, select_arguments
 from maskgrid.hosts.diffusers.pipeline_turns import begin_run, take_turn
@@ -232,15 +233,18 @@ class DiffusersHost:
     def _drive(self, stretch: Stretch, steps: int, conditioning: Mapping[str, Any]) -> State:
         """Have the pipeline walk a stretch, in one call."""
         try:
-            translator = self._translate(stretch, steps)
-            told = fit_fractions(self.pipe, conditioning, translator.steps, steps)
-            return self._call(translator, stretch, steps, told)
+            solver = stretch.run.solver
+            network = network_of(self.pipe)
+            with watch_guidance(network, solver.name, wanted=solver.needs_uncond) as watch:
+                translator = self._translate(stretch, steps, watch)
+                told = fit_fractions(self.pipe, conditioning, translator.steps, steps)
+                return self._call(translator, stretch, steps, told)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
             raise DenoiserError(_explain_memory(stretch, error)) from error
 
-    def _translate(self, stretch: Stretch, steps: int) -> LoopTranslator:
+    def _translate(self, stretch: Stretch, steps: int, watch: GuidanceWatch | None) -> LoopTranslator:
         run, family = stretch.run, self.family
         size = run.masks.size
         return LoopTranslator(
@@ -249,6 +253,7 @@ class DiffusersHost:
             pack=family.pack,
             unpack=lambda output: family.unpack(output, size),
             mu=family.mu(self.pipe, size, steps),
+            watch=watch,
         )
 
     def _call(
