@@ -194,6 +194,7 @@ def test_a_plan_is_drawn_over_its_sheet(rows, columns, stencil):
     sheet = np.full((*grid.canvas, 3), 90, np.uint8)
     alpha = (stencil[None] > 0).astype(np.float32)
     picture = np.asarray(plan_picture(sheet, plan, grid, alpha))
-    blue = (picture == (25, 103, 210)).all(2)
-    assert blue.any()
+    windows = np.asarray(plan_picture(sheet, plan, grid, alpha, shows_windows=True))
+    blue = [(drawn == (25, 103, 210)).all(2).any() for drawn in (picture, windows)]
+    assert blue == [False, True]
     assert not np.array_equal(picture, np.asarray(plan_picture(sheet, plan, grid, alpha * 0)))

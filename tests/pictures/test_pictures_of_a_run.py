@@ -175,7 +175,7 @@ def test_plan_says_what_it_took_and_draws_what_the_suffix_says(folder, sheet, st
     assert "mask.png: its alpha is the mask" in printed
     with Image.open("plan.webp") as picture:
         assert picture.format == "WEBP"
-    assert main([*files, "--out", "plan.xyz"]) == 1
+    assert main([*files, "--out", "plan.xyz"]) == 2
     assert ".png, .webp" in capsys.readouterr().err
 
 

@@ -81,7 +81,8 @@ def _check(options: argparse.Namespace, settings: dict[str, Any]) -> None:
 
     inputs = read_inputs(settings)
     for note in inputs.notes:
-        say(options, note)
+        name, _, words = note.partition(": ")
+        say(options, f"{settings.get(name, name)}: {words}")
 
 
 def _one(value: Any) -> Any:
