@@ -20,7 +20,7 @@ from PIL import Image
 from harness import Report, Way, compare, duration, machine, times
 from maskgrid import Grid, MaskGrid, canvas
 from maskgrid.bundled_model import BUNDLED, read_demo
-from maskgrid.cli.run_and_save import quiet
+from maskgrid.cli.run_and_save import quieten_libraries
 
 DOCS = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 MARKER = "figures of bench_pipeline.py"
@@ -166,7 +166,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one size, few rounds; writes nothing")
     arguments = parser.parse_args()
-    quiet()
+    quieten_libraries()
     maker = MaskGrid.load(BUNDLED, device="cpu")
     report = Report()
     for line in machine(("maskgrid", "torch", "diffusers")):

@@ -233,8 +233,8 @@ def run(report: Report, *, quick: bool) -> list[Sweep]:
     report.heading("Mask operations")
     report.say(
         "Results are compared before they are timed: equal bit for bit, feather within 1e-3 of scipy's. The "
-        "mask is one as people draw them: some discs, one with a hole. In a random one OpenCV's boundingRect, "
-        "which stops early, is faster."
+        "mask is one as people draw them: some discs, one with a hole. In a random one OpenCV's "
+        "boundingRect, which stops early, is faster."
     )
     sweeps = []
     for name, ways in (("grow", grow), ("shrink", shrink), ("feather, inside", feather)):

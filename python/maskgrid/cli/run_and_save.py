@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from maskgrid.result.forks import Forks
     from maskgrid.sampling import ForkLatents, Progress
 
-__all__ = ["load", "make_and_save"]
+__all__ = ["load", "make_and_save", "quieten_libraries"]
 
 
 def load(options: argparse.Namespace, model: str, device: str | None, dtype: str | None) -> MaskGrid:
@@ -38,11 +38,11 @@ def load(options: argparse.Namespace, model: str, device: str | None, dtype: str
     from maskgrid import MaskGrid
 
     with contextlib.suppress(ImportError):
-        _quieten_libraries()
+        quieten_libraries()
     return MaskGrid.load(model, device=device, dtype=dtype)
 
 
-def _quieten_libraries() -> None:
+def quieten_libraries() -> None:
     """Keep the libraries' notes, bars and retries off the terminal."""
     import diffusers.utils.logging
     import transformers.utils.logging
