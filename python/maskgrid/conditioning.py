@@ -22,7 +22,7 @@ __all__ = ["conditioning_of", "has_own_texts"]
 
 
 def conditioning_of(host: DiffusersHost, inputs: RunInputs, plan: RunPlan) -> dict[str, Any]:
-    """The pipeline's arguments.
+    """The pipeline's arguments for the conditioning of a run: texts, pictures, guidance scale.
 
     Args:
         host: The pipeline's.

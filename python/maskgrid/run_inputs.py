@@ -63,7 +63,7 @@ class RunInputs:
         return self.sheet.pixels
 
     def reporting_to(self, callback: Callback | None, decode_callback: DecodeCallback | None) -> RunInputs:
-        """The same run with other callbacks."""
+        """The inputs of a run with other callbacks."""
         options = replace(self.options, callback=callback, decode_callback=decode_callback)
         return replace(self, options=options)
 

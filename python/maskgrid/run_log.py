@@ -31,7 +31,7 @@ class RunLog:
         self._together = False
 
     def listening(self, inputs: RunInputs) -> RunInputs:
-        """The same run, with callbacks that tell this log first."""
+        """The inputs of a run, with callbacks that tell its log first."""
         callback, decode_callback = inputs.options.callback, inputs.options.decode_callback
 
         def on_step(progress: Progress) -> object:

@@ -50,7 +50,7 @@ class RunPlan:
 
 
 def plan_run(inputs: RunInputs, *, stride: int, align: int = 1) -> RunPlan:
-    """Plan a run for a model.
+    """Plan a run for a model: where its cells lie, its forks, how much of them shows.
 
     Args:
         inputs: What was read.
@@ -126,7 +126,7 @@ def name_cells(grid: Grid, cells: Sequence[int]) -> str:
 
 
 def _with_canvas(grid: Grid, canvas: tuple[int, ...], stride: int) -> Grid:
-    """The same cells on another canvas."""
+    """A run's cells on another canvas."""
     pairs: dict[str, Any] = {name: tuple(getattr(grid, name)) for name in ("cell", "gap", "margin")}
     return Grid(grid.rows, grid.columns, canvas=canvas, stride=stride, **pairs)
 

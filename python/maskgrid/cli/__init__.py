@@ -26,7 +26,7 @@ ERROR, USAGE = 1, 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command.
+    """Run a command of the command line `maskgrid`.
 
     Args:
         argv: The arguments; default those of the process.

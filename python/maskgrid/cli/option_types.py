@@ -28,7 +28,7 @@ COVERAGES = ("center", "nearest", "area", "max", "min")
 
 
 def count(text: str) -> int:
-    """A whole number from 1."""
+    """A whole number from 1, as the type of an option."""
     value = _whole(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"invalid value: {text!r} (allowed: whole numbers from 1)")
@@ -36,7 +36,7 @@ def count(text: str) -> int:
 
 
 def number(text: str) -> float:
-    """A finite number from 0."""
+    """A finite number from 0, as the type of an option."""
     try:
         value = float(text)
     except ValueError:
@@ -47,7 +47,7 @@ def number(text: str) -> float:
 
 
 def share(text: str) -> float:
-    """A number from 0 to 1."""
+    """A number from 0 to 1, as the type of an option."""
     value = number(text)
     if value > 1:
         raise argparse.ArgumentTypeError(f"invalid value: {text!r} (allowed: numbers from 0 to 1)")
@@ -65,7 +65,7 @@ def numbers_pair(text: str) -> int | tuple[int, int]:
 
 
 def position(text: str) -> tuple[int, int]:
-    """A cell's row and column."""
+    """A cell's row and column, as the type of an option."""
     values = text.split(",")
     if len(values) != 2:
         raise argparse.ArgumentTypeError(f"invalid value: {text!r} (allowed: ROW,COLUMN, counted from 0)")
@@ -106,7 +106,7 @@ def sampler_name(text: str) -> str:
 
 
 def schedule_name(text: str) -> str:
-    """A schedule."""
+    """A schedule, as the type of an option."""
     from maskgrid.sampling.noise_levels.schedules import SCHEDULES
 
     if text in SCHEDULES:

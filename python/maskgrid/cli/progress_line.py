@@ -110,7 +110,7 @@ class Reporter:
             self._said = time.monotonic()
 
     def close(self) -> None:
-        """End the bar."""
+        """End the progress bar."""
         if self._bar is not None:
             self._bar.close()
 
@@ -124,7 +124,7 @@ def _make_bar(stream: TextIO) -> Any:
 
 
 def _whose(progress: Progress) -> str:
-    """The forks, counted from 1."""
+    """The forks that a progress is of, in words, counted from 1."""
     if progress.together:
         return f"all {progress.fork_count} forks together"
     first, last = progress.forks[0] + 1, progress.forks[-1] + 1

@@ -26,7 +26,7 @@ __all__ = ["load", "make_and_save", "quieten_libraries"]
 
 
 def load(options: argparse.Namespace, model: str, device: str | None, dtype: str | None) -> MaskGrid:
-    """A `MaskGrid` for a model by name."""
+    """Load a `MaskGrid` for the command line, by the name of a model."""
     from maskgrid.bundled_model import BUNDLED, bundled_folder
 
     if model == BUNDLED:

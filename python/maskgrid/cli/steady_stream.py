@@ -36,7 +36,7 @@ class SteadyStream:
         return len(text)
 
     def flush(self) -> None:
-        """Pass on what was written."""
+        """Pass on what was written to the stream, if somebody reads it."""
         if self._stream is None:
             return
         try:
@@ -57,5 +57,5 @@ class SteadyStream:
         return getattr(self._stream, name)
 
     def isatty(self) -> bool:
-        """Whether it is a terminal."""
+        """Whether the stream is a terminal."""
         return self._stream is not None and self._stream.isatty()

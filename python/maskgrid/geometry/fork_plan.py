@@ -24,7 +24,7 @@ __all__ = ["Fork", "ForkPlan"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fork:
-    """One fork of a plan.
+    """One fork of a plan: its cell, its mask, and where they lie.
 
     Attributes:
         index: Its number in the plan.
@@ -288,7 +288,7 @@ class ForkPlan(Sequence[Fork]):
 def _restore(
     plan: _native.Plan, distinct: _native.DistinctCoverages, coverages: Any, sheet: Any, coverage: str
 ) -> ForkPlan:
-    """A pickled plan."""
+    """A fork plan as it was pickled."""
     restored = ForkPlan.__new__(ForkPlan)
     restored._fill(plan, distinct, coverages, sheet, coverage)
     return restored

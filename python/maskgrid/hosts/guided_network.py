@@ -193,7 +193,7 @@ def _count_items(name: str, arguments: Mapping[str, Any]) -> int:
 
 
 def _map(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    """The same with every tensor changed, also within mappings."""
+    """A conditioning with every tensor in it changed, also within mappings."""
     if isinstance(value, Tensor):
         return change(value)
     if isinstance(value, Mapping):

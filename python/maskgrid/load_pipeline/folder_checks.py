@@ -52,7 +52,7 @@ class Part:
 
     @property
     def is_network(self) -> bool:
-        """Whether it has weights."""
+        """Whether the part of a model has weights."""
         return any(base.__name__ in ("ModelMixin", "PreTrainedModel") for base in self.kind.__mro__)
 
 

@@ -98,7 +98,7 @@ def _number_cells(draw: Any, grid: Grid, scale: float, corner: tuple[int, int]) 
 
 
 def _every(room: float, needed: float) -> int:
-    """Each how manieth number fits."""
+    """Which of a sheet's row and column numbers fit: each second, each third, ..."""
     return max(1, -int(-needed // max(room, 1e-9)))
 
 

@@ -30,7 +30,7 @@ def draw_line(draw: Any, place: tuple[float, float], text: str, size: int, **opt
 
 
 def line_width(text: str, size: int) -> float:
-    """How wide a line is, in pixels."""
+    """How wide a line of text is, in pixels."""
     return float(sum(font.getlength(part) for part, font in _runs(text, size)))
 
 

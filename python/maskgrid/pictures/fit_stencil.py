@@ -17,7 +17,7 @@ __all__ = ["check_stencil", "fit_stencil"]
 
 
 def fit_stencil(mask: Any, grid: Grid) -> NDArray[Any]:
-    """A mask in the size of a cell.
+    """Fit a mask to the size of a cell: as it is, or cut out of one for the whole sheet.
 
     Args:
         mask: (h, w) for all cells, (N, h, w) or (N, h, w, C) for one per cell, or (H, W) or (1, H, W) as

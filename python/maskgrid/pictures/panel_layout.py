@@ -23,7 +23,7 @@ _IN_A_ROW = 4
 
 @dataclass(frozen=True)
 class PanelLayout:
-    """Panels of one size in rows.
+    """Where the panels of a contact sheet lie, of one size in rows.
 
     Attributes:
         scale: Pixels of a panel per pixel of the sheet: a whole number, or below 1 for large sheets.

@@ -122,7 +122,7 @@ def _levels(width: float) -> list[float]:
 
 
 def _unit_values(stencil: NDArray[Any]) -> NDArray[np.float32]:
-    """(1 or N, h, w) in [0, 1]."""
+    """A stencil's values as (1 or N, h, w) in [0, 1]."""
     values = stencil.astype(np.float32) / np.float32(255 if stencil.dtype == np.uint8 else 1)
     values = values[..., 0] if values.ndim == 4 else values
     return values[None] if values.ndim == 2 else values

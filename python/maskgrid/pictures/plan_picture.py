@@ -68,7 +68,7 @@ def _fit(blocks: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.floa
 
 
 def _outline_cells(picture: Any, plan: ForkPlan, grid: Grid, layout: PanelLayout) -> None:
-    """Cells in both panels."""
+    """Draw the outlines of cells over both panels of a plan."""
     from PIL import ImageDraw
 
     draw, forked = ImageDraw.Draw(picture), set(plan.cells)
@@ -80,7 +80,7 @@ def _outline_cells(picture: Any, plan: ForkPlan, grid: Grid, layout: PanelLayout
 
 
 def _outline_windows(picture: Any, plan: ForkPlan, grid: Grid, layout: PanelLayout) -> None:
-    """Windows in the right panel."""
+    """Draw the outlines of windows over the right panel of a plan."""
     from PIL import ImageDraw
 
     draw, scale = ImageDraw.Draw(picture), layout.scale

@@ -174,6 +174,6 @@ def _lacks_some(items: list[Any]) -> bool:
 
 
 def _is_integer_or_text(array: Any) -> bool:
-    """Of an array or a tensor."""
+    """Whether a setting that is an array or a tensor holds integers or texts."""
     kind = getattr(array.dtype, "kind", None)
     return kind in "iuU" if kind else not (array.is_floating_point() or array.is_complex())

@@ -363,7 +363,7 @@ class Forks(Sequence["Image"]):
         return list({id(record.run): record.run for record in self.records}.values())
 
     def _one_for_each_cell(self, numbers: list[int]) -> list[int]:
-        """The same numbers, unless two of them are for one cell."""
+        """Numbers of forks, unless two of them are for one cell."""
         chosen: dict[int, int] = {}
         for number in numbers:
             cell = self.cells[number]

@@ -50,7 +50,7 @@ class LoadedFolder:
 
 
 def load_folder(folder: str | os.PathLike[str], *, max_pixels: int | None = None) -> LoadedFolder:
-    """Read an output folder.
+    """Load an output folder: sheet, forks, stencils, and what made each fork.
 
     Args:
         folder: The folder, or its manifest.

@@ -42,7 +42,7 @@ class RunEntry:
 
 @dataclass(frozen=True)
 class ForkEntry:
-    """A fork of the folder.
+    """A fork in an output folder's manifest.
 
     Attributes:
         file: Its picture.
@@ -119,7 +119,7 @@ class Manifest:
         return {**place, "run": entry.run, "number": entry.number, **record.own}
 
     def to_json(self) -> str:
-        """The manifest as it is written.
+        """The manifest as JSON, as it is written.
 
         Raises:
             InvalidTypeError: Settings that JSON can't have.

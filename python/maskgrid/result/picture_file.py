@@ -76,7 +76,7 @@ class PreviewFile:
         self.path = self._free()
 
     def write(self, image: Image) -> Path:
-        """Write it.
+        """Write the preview beside the output folder.
 
         Returns:
             Where.

@@ -241,6 +241,6 @@ def latents_entry(latents: ForkLatents | None) -> LatentsEntry | None:
 
 
 def _one_if_same(tint: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(1, h, w) where all are the same."""
+    """How much shows of new cells, as one (1, h, w) where all are the same."""
     is_same = len(tint) == 1 or tint.strides[0] == 0 or bool((tint == tint[:1]).all())
     return np.ascontiguousarray(tint[:1] if is_same else tint)

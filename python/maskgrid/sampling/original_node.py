@@ -72,5 +72,5 @@ def _round_cells(masks: ForkMasks) -> ForkMasks:
 
 
 def _as_large_as_the_sheet(masks: ForkMasks) -> ForkMasks:
-    """The same masks in patches that are whole sheets."""
+    """The noise masks of forks in patches that are whole sheets."""
     return replace(masks, patches=Patches.whole(len(masks), masks.size), values=masks.batch()[:, 0])

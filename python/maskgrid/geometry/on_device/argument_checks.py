@@ -18,7 +18,7 @@ __all__ = ["a_grid", "cell_numbers", "choice", "fill_number", "level_number", "p
 
 
 def level_number(value: Any) -> float:
-    """A level.
+    """Check an argument that is a mask's level.
 
     Raises:
         InvalidTypeError: No number.
@@ -31,7 +31,7 @@ def level_number(value: Any) -> float:
 
 
 def pixels(value: Any, name: str) -> float:
-    """A length in pixels.
+    """Check an argument that is a length in pixels.
 
     Raises:
         InvalidTypeError: No number.
@@ -44,7 +44,7 @@ def pixels(value: Any, name: str) -> float:
 
 
 def choice(value: Any, name: str, choices: Sequence[str]) -> str:
-    """One of a few names.
+    """Check an argument that is one of a few names.
 
     Raises:
         InvalidValueError: Anything else.
@@ -77,7 +77,7 @@ def cell_numbers(cells: Iterable[Any], count: int, *, most: int | None = None) -
 
 
 def a_grid(value: Any) -> Grid:
-    """A grid.
+    """Check an argument that is a grid.
 
     Raises:
         InvalidTypeError: Anything else.

@@ -48,7 +48,7 @@ def threshold(mask: Tensor, level: float = 0.5, *, out: Tensor | None = None) ->
 
 @torch.no_grad()
 def invert(mask: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """1 - value; 255 - value for uint8.
+    """Invert a mask: 1 - value; 255 - value for uint8.
 
     Raises:
         InvalidTypeError: A dtype that no mask has.

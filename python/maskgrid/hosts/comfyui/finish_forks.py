@@ -16,7 +16,7 @@ __all__ = ["copy_cells", "finish_forks", "merge_forks"]
 
 
 def finish_forks(plan: SheetPlan, sheet: torch.Tensor, sampled: torch.Tensor, *, noisy: bool) -> torch.Tensor:
-    """All forks of a plan.
+    """Make all forks of a plan of what ComfyUI sampled.
 
     Args:
         plan: The forks.

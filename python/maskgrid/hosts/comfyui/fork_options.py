@@ -65,7 +65,7 @@ class ForkOptions:
 
 
 def seeds_of(options: ForkOptions, seed: int, count: int) -> list[int]:
-    """The seed of each fork.
+    """The seed of each fork, by the node's seed_mode.
 
     Raises:
         InvalidValueError: Another number of seeds than forks, or what is no seed.

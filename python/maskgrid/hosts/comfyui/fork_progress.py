@@ -29,7 +29,7 @@ class ForkProgress:
         self._sheet: torch.Tensor | None = None
 
     def of_batch(self, forks: Sequence[int], *, together: bool = False) -> Any:
-        """The callback of one run.
+        """The callback of one of ComfyUI's runs, which moves the bar of all of them.
 
         Args:
             forks: Which forks its rows are; consecutive numbers.

@@ -19,7 +19,7 @@ __all__ = ["SheetPlan", "over_time", "plan_sheet", "read_cells", "stencil_of", "
 
 @dataclass(frozen=True, slots=True)
 class SheetPlan:
-    """The forks that were asked for.
+    """The plan of the forks that a ComfyUI node was asked for.
 
     Attributes:
         grid: Where the cells lie.

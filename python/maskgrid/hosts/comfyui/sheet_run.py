@@ -77,7 +77,7 @@ def prepare_run(
 
 @dataclass(frozen=True, slots=True)
 class SheetRun:
-    """What `prepare_run` found.
+    """A run of forks in ComfyUI, prepared: what `prepare_run` found.
 
     Attributes:
         guider: The GUIDER.
@@ -265,7 +265,7 @@ def _noise_of_seeds(
 
 
 def _check(run: SheetRun) -> None:
-    """Refuse what contradicts itself."""
+    """Refuse inputs of a sampler node that contradict each other."""
     if not run.together or not run.steps:
         return
     part = f"the forks part at step {run.together} of this run"

@@ -74,7 +74,7 @@ def explain_refusal(kind: type) -> str | None:
 
 
 def network_of(pipe: Any) -> Any:
-    """A pipeline's denoising network.
+    """A pipeline's denoising network, its UNet or transformer.
 
     Raises:
         InvalidTypeError: It has none.
@@ -105,7 +105,7 @@ def supported_families() -> list[str]:
 
 
 def _maker_of(kind: type) -> Callable[[Any], PipelineFamily] | None:
-    """What makes the family of a class, by its name or that of a class which it extends."""
+    """What makes a pipeline's family, by its class's name or that of a class which it extends."""
     for each in kind.__mro__:
         for names, make in _FAMILIES:
             if each.__name__.startswith(names):

@@ -63,7 +63,7 @@ class LoopTranslator:
 
     @property
     def request(self) -> Request:
-        """What the engine waits for.
+        """The engine's request that the pipeline's loop is to answer next.
 
         Raises:
             MaskGridError: It waits for nothing more.

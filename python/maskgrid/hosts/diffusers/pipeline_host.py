@@ -65,7 +65,7 @@ class DiffusersHost:
 
     @property
     def stride(self) -> int:
-        """Pixels per latent cell."""
+        """Pixels per latent cell of the pipeline's VAE."""
         return self.family.stride
 
     @property
@@ -87,7 +87,7 @@ class DiffusersHost:
 
     @property
     def device(self) -> torch.device:
-        """Where the pipeline computes."""
+        """The device on which the pipeline computes."""
         device: torch.device = self.pipe._execution_device
         return device
 
@@ -128,7 +128,7 @@ class DiffusersHost:
         return NoiseTable.from_config(self.pipe.scheduler.config, mu=self.family.mu(self.pipe, size, steps))
 
     def encode(self, pixels: Tensor) -> Tensor:
-        """(B, 3, H, W) in [-1, 1] as float32 latents (B, C, h, w), on the pipeline's device.
+        """Encode pixels (B, 3, H, W) in [-1, 1] with the pipeline's VAE, as float32 latents (B, C, h, w).
 
         Raises:
             AutoencoderError: They have NaN or infinities, or did not fit into memory.
@@ -160,7 +160,7 @@ class DiffusersHost:
                 self.pipe.maybe_free_model_hooks()
 
     def run(self, sampling: ForkSampling, steps: int, conditioning: Mapping[str, Any]) -> ForkLatents:
-        """Complete a sampling.
+        """Complete a sampling with the pipeline, which calls its network.
 
         Args:
             sampling: What to sample.
@@ -202,7 +202,7 @@ class DiffusersHost:
     def pipeline_arguments(
         self, latents: Tensor, steps: int, conditioning: Mapping[str, Any], forks: Sequence[int] = ()
     ) -> dict[str, Any]:
-        """What the pipeline is called with.
+        """The arguments that the pipeline is called with.
 
         Args:
             latents: (n, C, h, w) what its network is to read first.

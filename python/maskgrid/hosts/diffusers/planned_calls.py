@@ -24,7 +24,7 @@ __all__ = ["PlannedCall", "plan_calls"]
 
 
 class PlannedCall(NamedTuple):
-    """One call of the network.
+    """One call of the network that a pipeline is told of beforehand.
 
     Attributes:
         step: The step of the schedule that it belongs to.

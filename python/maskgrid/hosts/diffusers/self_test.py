@@ -30,7 +30,7 @@ _MARKS = {True: "yes", False: "NO", None: "not tried"}
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """One thing that `check` looked at, and what it found.
 
     Attributes:
         passed: None when it could not be tried.
@@ -118,16 +118,16 @@ class _Trial:
 
     @functools.cached_property
     def together(self) -> Tensor:
-        """Sample then Fork."""
+        """Forks by Sample then Fork, for the self-test."""
         return self.forks(self.masks, mode="sample")
 
     @functools.cached_property
     def alone(self) -> Tensor:
-        """Fork then Sample, in one batch."""
+        """Forks by Fork then Sample in one batch, for the self-test."""
         return self.forks(self.masks, mode="fork")
 
     def forks(self, masks: Tensor, *, micro_batch: int | None = None, **controls: Any) -> Tensor:
-        """(n, C, h, w) forks of the sheet."""
+        """(n, C, h, w) forks of the self-test's sheet."""
         latents = controls.pop("latents", self.latents)
         rows, columns = _GRID if len(masks) > 1 else (1, 1)
         sampling = prepare_forks(

@@ -14,7 +14,7 @@ __all__ = ["Codec", "DeepCompressionCodec", "KLCodec", "PatchNormCodec", "VideoC
 
 
 class Codec(Protocol):
-    """Pixels to latents and back."""
+    """Pixels to latents and back, as one kind of VAE does it."""
 
     def encode(self, pixels: Tensor) -> Tensor:
         """Latents of pixels; the mean where the VAE gives a distribution."""
@@ -38,7 +38,7 @@ class KLCodec:
         self._moments = (mean, deviation) if mean is not None and deviation is not None else None
 
     def encode(self, pixels: Tensor) -> Tensor:
-        """See `Codec`."""
+        """Pixels to latents, as KLCodec does it; see `Codec`."""
         encoded = self._vae.encode(pixels)
         latents: Tensor = encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.mode()
         if self._moments:
@@ -47,7 +47,7 @@ class KLCodec:
         return (latents - self._shift) * self._scale
 
     def decode(self, latents: Tensor) -> Tensor:
-        """See `Codec`."""
+        """Latents to pixels, as KLCodec does it; see `Codec`."""
         if self._moments:
             mean, deviation = (_channelwise(m, latents) for m in self._moments)
             latents = latents * deviation / self._scale + mean
@@ -64,11 +64,11 @@ class DeepCompressionCodec:
         self._scale: float = vae.config.scaling_factor
 
     def encode(self, pixels: Tensor) -> Tensor:
-        """See `Codec`."""
+        """Pixels to latents, as DeepCompressionCodec does it; see `Codec`."""
         return self._vae.encode(pixels, return_dict=False)[0] * self._scale  # type: ignore[no-any-return]
 
     def decode(self, latents: Tensor) -> Tensor:
-        """See `Codec`."""
+        """Latents to pixels, as DeepCompressionCodec does it; see `Codec`."""
         return self._vae.decode(latents / self._scale, return_dict=False)[0]  # type: ignore[no-any-return]
 
 
@@ -79,7 +79,7 @@ class VideoCodec:
         self._vae = vae
 
     def encode(self, pixels: Tensor) -> Tensor:
-        """See `Codec`."""
+        """Pixels to latents, as VideoCodec does it; see `Codec`."""
         latents: Tensor = self._vae.encode(pixels[:, :, None]).latent_dist.mode()[:, :, 0]
         config = self._vae.config
         return (latents - _channelwise(config.latents_mean, latents)) / _channelwise(
@@ -87,7 +87,7 @@ class VideoCodec:
         )
 
     def decode(self, latents: Tensor) -> Tensor:
-        """See `Codec`."""
+        """Latents to pixels, as VideoCodec does it; see `Codec`."""
         config = self._vae.config
         latents = latents * _channelwise(config.latents_std, latents) + _channelwise(
             config.latents_mean, latents
@@ -102,13 +102,13 @@ class PatchNormCodec:
         self._vae = vae
 
     def encode(self, pixels: Tensor) -> Tensor:
-        """See `Codec`."""
+        """Pixels to latents, as PatchNormCodec does it; see `Codec`."""
         latents = torch.nn.functional.pixel_unshuffle(self._vae.encode(pixels).latent_dist.mode(), 2)
         mean, deviation = self._moments(latents)
         return (latents - mean) / deviation
 
     def decode(self, latents: Tensor) -> Tensor:
-        """See `Codec`."""
+        """Latents to pixels, as PatchNormCodec does it; see `Codec`."""
         mean, deviation = self._moments(latents)
         latents = torch.nn.functional.pixel_shuffle(latents * deviation + mean, 2)
         return self._vae.decode(latents, return_dict=False)[0]  # type: ignore[no-any-return]

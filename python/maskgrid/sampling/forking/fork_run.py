@@ -50,7 +50,7 @@ class LatentFormat:
         return (latents - self._like(self.shift_factor, latents)) * self._like(self.scaling_factor, latents)
 
     def decode(self, latents: Tensor) -> Tensor:
-        """The VAE's latents of the model's."""
+        """The VAE's latents of the model's, by the latent format."""
         return latents / self._like(self.scaling_factor, latents) + self._like(self.shift_factor, latents)
 
     @staticmethod

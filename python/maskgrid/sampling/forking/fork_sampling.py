@@ -99,7 +99,7 @@ def _leave_forks(latents: Tensor, masks: ForkMasks, forks: Sequence[int]) -> For
 
 
 class ForkSampling:
-    """A run of forks that is under way.
+    """A sampling of forks that is under way.
 
         forks = sampling.complete(answer_with(denoiser))
 

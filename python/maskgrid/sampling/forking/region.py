@@ -120,7 +120,7 @@ class Region:
         return result
 
     def _repeat(self, sheets: Tensor, dtype: torch.dtype) -> Tensor:
-        """New memory of one sheet for each row, filled with these."""
+        """New memory of one sheet for each row of a region, filled with these."""
         shape = (len(self.patches), *sheets.shape[1:])
         return torch.empty(shape, dtype=dtype, device=sheets.device).copy_(sheets)
 
@@ -145,7 +145,7 @@ class RegionNoise(StepNoise):
 
     @property
     def position(self) -> int:
-        """Draws of step noise done."""
+        """Draws of a region's step noise done."""
         return self._items[0].position
 
     def __call__(self, sigma: Tensor, following: Tensor) -> Tensor:

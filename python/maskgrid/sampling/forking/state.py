@@ -37,7 +37,7 @@ class State:
         return not self.rows
 
     def expand(self, rows: int) -> "State":
-        """The same with `rows` rows, also where they are still alike."""
+        """The state with `rows` rows, also where they are still alike."""
         return self._map(lambda t: t.expand(rows, *(-1,) * (t.ndim - 1)))
 
     def part(self, forks: Sequence[int], patches: Patches) -> "State":

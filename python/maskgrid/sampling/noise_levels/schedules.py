@@ -184,7 +184,7 @@ def _check_steps(steps: int) -> None:
 
 
 def _end(sigmas: Tensor | Sequence[float]) -> Tensor:
-    """Float32 sigmas with 0 appended."""
+    """The sigmas of a schedule in float32, with 0 appended."""
     return torch.cat([torch.as_tensor(sigmas, dtype=torch.float32), torch.zeros(1)])
 
 
@@ -214,7 +214,7 @@ def _ddim_uniform(table: NoiseTable, steps: int) -> Tensor:
 
 
 def _karras(table: NoiseTable, steps: int, rho: float = 7.0) -> Tensor:
-    """Equation 5 of Karras et al., arXiv 2206.00364."""
+    """The karras schedule: equation 5 of Karras et al., arXiv 2206.00364."""
     low, high = table.sigma_min ** (1 / rho), table.sigma_max ** (1 / rho)
     return _end(rounding.power(high + torch.linspace(0, 1, steps) * (low - high), rho))
 

@@ -26,7 +26,7 @@ Facts = Mapping[str, Any]
 
 
 def read_facts(header: str, version: int) -> dict[str, Any]:
-    """The facts in a file's header.
+    """The facts in the header of a latents file.
 
     Args:
         header: JSON.
@@ -77,7 +77,7 @@ def check_latents_file(facts: Facts, tensors: Tensors) -> None:
 
 
 def _check_masks(check: "_Check") -> tuple[int, int]:
-    """The size of the sheet in latents."""
+    """Check the masks of a latents file; returns the size of its sheet in latents."""
     rows, columns = (check.integer(name, 1, _MOST_CELLS) for name in ("rows", "columns"))
     cells = check.integers("cells", 0, rows * columns - 1)
     if len(set(cells)) != len(cells):

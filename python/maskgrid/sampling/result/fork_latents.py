@@ -101,7 +101,7 @@ class ForkLatents:
         )
 
     def carry_on(self, run: ForkRun, state: State) -> "ForkLatents":
-        """The same forks with the run and the state that `continue_forks` goes on from."""
+        """The latents of forks with the run and the state that `continue_forks` goes on from."""
         return replace(self, run=run, state=state)
 
     @staticmethod

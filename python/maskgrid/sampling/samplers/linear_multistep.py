@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 
 
 def weighted_sum(weights: Sequence[float], newest_first: Sequence[Tensor]) -> Tensor:
-    """The weighted sum of derivatives."""
+    """A multistep solver's weighted sum of the last derivatives."""
     total = newest_first[0] * weights[0]
     for weight, d in zip(weights[1:], newest_first[1:], strict=True):
         total = total + d * weight

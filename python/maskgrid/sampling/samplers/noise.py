@@ -78,7 +78,7 @@ class StepNoise(ABC):
 
     @property
     def position(self) -> int:
-        """Draws done. A new StepNoise that starts at this position goes on where this one stands."""
+        """Draws of step noise done."""
         return 0
 
 
@@ -130,7 +130,7 @@ class GaussianNoise(StepNoise):
 
     @property
     def position(self) -> int:
-        """Draws done."""
+        """Draws of step noise done."""
         return self._position
 
     def __call__(self, sigma: Tensor, following: Tensor) -> Tensor:

@@ -88,7 +88,7 @@ class _Stages:
         self._drawn_to = 0.0
 
     def sigma(self, share: float) -> Tensor:
-        """Sigma after a share of the step."""
+        """Sigma after a share of a step of SEEDS."""
         if share in (0, 1):
             return self._last if share else self._first
         return self._walk.table.sigma_of_half_log_snr(self._lambda + share * self._h)

@@ -35,7 +35,7 @@ class MaskGridRepeatLatent(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """Inputs and outputs."""
+        """Inputs and outputs of the ComfyUI node MaskGridRepeatLatent."""
         return _schema(
             "MaskGridRepeatLatent",
             "Repeat Latent Into Sheet",
@@ -47,7 +47,7 @@ class MaskGridRepeatLatent(io.ComfyNode):
 
     @classmethod
     def execute(cls, samples: dict[str, Any], rows: int, columns: int) -> io.NodeOutput:
-        """Tile it."""
+        """Run the ComfyUI node MaskGridRepeatLatent."""
         return io.NodeOutput(cells.repeat_latent(samples, rows, columns))
 
 
@@ -56,7 +56,7 @@ class MaskGridRepeatImage(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """Inputs and outputs."""
+        """Inputs and outputs of the ComfyUI node MaskGridRepeatImage."""
         return _schema(
             "MaskGridRepeatImage",
             "Repeat Image Into Sheet",
@@ -68,7 +68,7 @@ class MaskGridRepeatImage(io.ComfyNode):
 
     @classmethod
     def execute(cls, image: Any, rows: int, columns: int) -> io.NodeOutput:
-        """Tile it."""
+        """Run the ComfyUI node MaskGridRepeatImage."""
         return io.NodeOutput(cells.repeat_image(image, rows, columns))
 
 
@@ -77,7 +77,7 @@ class MaskGridSplitGrid(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """Inputs and outputs."""
+        """Inputs and outputs of the ComfyUI node MaskGridSplitGrid."""
         pixels = [
             io.Int.Input(name, default=0, min=0, max=4096, optional=True, tooltip=f"Pixels {where}.")
             for name, where in (("gap", "between cells"), ("margin", "around the cells"))
@@ -93,7 +93,7 @@ class MaskGridSplitGrid(io.ComfyNode):
 
     @classmethod
     def execute(cls, image: Any, rows: int, columns: int, gap: int = 0, margin: int = 0) -> io.NodeOutput:
-        """Cut it."""
+        """Run the ComfyUI node MaskGridSplitGrid."""
         return io.NodeOutput(cells.split_image(image, rows, columns, gap=gap, margin=margin))
 
 
@@ -102,7 +102,7 @@ class MaskGridMergeForksLatent(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """Inputs and outputs."""
+        """Inputs and outputs of the ComfyUI node MaskGridMergeForksLatent."""
         return _schema(
             "MaskGridMergeForksLatent",
             "Merge Forks (latent)",
@@ -121,7 +121,7 @@ class MaskGridMergeForksLatent(io.ComfyNode):
 
     @classmethod
     def execute(cls, forks: dict[str, Any], rows: int, columns: int, **given: Any) -> io.NodeOutput:
-        """Merge them."""
+        """Run the ComfyUI node MaskGridMergeForksLatent."""
         return io.NodeOutput(cells.merge_latents(forks, rows, columns, **given))
 
 
@@ -130,7 +130,7 @@ class MaskGridMergeForksImage(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """Inputs and outputs."""
+        """Inputs and outputs of the ComfyUI node MaskGridMergeForksImage."""
         return _schema(
             "MaskGridMergeForksImage",
             "Merge Forks (image)",
@@ -149,7 +149,7 @@ class MaskGridMergeForksImage(io.ComfyNode):
 
     @classmethod
     def execute(cls, forks: Any, rows: int, columns: int, **given: Any) -> io.NodeOutput:
-        """Merge them."""
+        """Run the ComfyUI node MaskGridMergeForksImage."""
         return io.NodeOutput(cells.merge_images(forks, rows, columns, **given))
 
 
@@ -158,7 +158,7 @@ class MaskGridJoinLatents(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """Inputs and outputs."""
+        """Inputs and outputs of the ComfyUI node MaskGridJoinLatents."""
         columns = io.Int.Input(
             "columns", default=0, min=0, max=64, optional=True, tooltip="In a row; 0 for a square, or nearly."
         )
@@ -173,7 +173,7 @@ class MaskGridJoinLatents(io.ComfyNode):
 
     @classmethod
     def execute(cls, samples: dict[str, Any], columns: int = 0) -> io.NodeOutput:
-        """Lay them out."""
+        """Run the ComfyUI node MaskGridJoinLatents."""
         return io.NodeOutput(cells.join_latents(samples, columns))
 
 

@@ -37,7 +37,7 @@ class MaskGridNKSamplersAdvanced(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """Inputs and outputs."""
+        """Inputs and outputs of the ComfyUI node MaskGridNKSamplersAdvanced."""
         return _schema(_SAMPLER, [*control_inputs(), *grid_inputs()], io.Latent.Output(), "MaskGrid Sampler")
 
     @classmethod
@@ -51,13 +51,13 @@ class RepeatIntoGridLatent(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """Inputs and outputs."""
+        """Inputs and outputs of the ComfyUI node RepeatIntoGridLatent."""
         inputs = [io.Latent.Input("samples"), _side("columns"), _side("rows")]
         return _schema("Repeat Into Grid (latent)", inputs, io.Latent.Output(), "Repeat Latent Into Sheet")
 
     @classmethod
     def execute(cls, samples: dict[str, Any], columns: int, rows: int) -> io.NodeOutput:
-        """Tile it."""
+        """Run the ComfyUI node RepeatIntoGridLatent."""
         return io.NodeOutput(cells.repeat_latent(samples, rows, columns))
 
 
@@ -66,13 +66,13 @@ class RepeatIntoGridImage(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """Inputs and outputs."""
+        """Inputs and outputs of the ComfyUI node RepeatIntoGridImage."""
         inputs = [io.Image.Input("image"), _side("columns"), _side("rows")]
         return _schema("Repeat Into Grid (image)", inputs, io.Image.Output(), "Repeat Image Into Sheet")
 
     @classmethod
     def execute(cls, image: Any, columns: int, rows: int) -> io.NodeOutput:
-        """Tile it."""
+        """Run the ComfyUI node RepeatIntoGridImage."""
         return io.NodeOutput(cells.repeat_image(image, rows, columns))
 
 
@@ -81,14 +81,14 @@ class UnGridImage(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """Inputs and outputs."""
+        """Inputs and outputs of the ComfyUI node UnGridImage."""
         inputs = [io.Image.Input("image"), _side("columns"), _side("rows")]
         output = io.Image.Output(is_output_list=True)
         return _schema("UnGridify (image)", inputs, output, "Split Grid")
 
     @classmethod
     def execute(cls, image: Any, columns: int, rows: int) -> io.NodeOutput:
-        """Cut it."""
+        """Run the ComfyUI node UnGridImage."""
         return io.NodeOutput(cells.cut_image(image, rows, columns))
 
 
@@ -97,14 +97,14 @@ class MergeLatentsBatchGridwise(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """Inputs and outputs."""
+        """Inputs and outputs of the ComfyUI node MergeLatentsBatchGridwise."""
         sides = [io.Int.Input(name, default=1, min=1, max=16) for name in ("rows", "columns")]
         inputs = [io.Latent.Input("batch"), io.Image.Input("mask"), *sides]
         return _schema("Merge Latent Batch Gridwise", inputs, io.Latent.Output(), "Merge Forks (latent)")
 
     @classmethod
     def execute(cls, batch: dict[str, Any], mask: Any, rows: int, columns: int) -> io.NodeOutput:
-        """Merge them."""
+        """Run the ComfyUI node MergeLatentsBatchGridwise."""
         return io.NodeOutput(cells.merge_latents(batch, rows, columns, cell=mask.shape[1:3]))
 
 
@@ -113,13 +113,13 @@ class FlatLatentsIntoSingleGrid(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """Inputs and outputs."""
+        """Inputs and outputs of the ComfyUI node FlatLatentsIntoSingleGrid."""
         inputs = [io.Latent.Input("latents")]
         return _schema("FlatLatentsIntoSingleGrid", inputs, io.Latent.Output(), "Join Latents Into Sheet")
 
     @classmethod
     def execute(cls, latents: dict[str, Any]) -> io.NodeOutput:
-        """Lay them out."""
+        """Run the ComfyUI node FlatLatentsIntoSingleGrid."""
         return io.NodeOutput(cells.join_latents(latents))
 
 

@@ -38,7 +38,7 @@ class MaskGridPrepareStencil(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """Inputs and outputs."""
+        """Inputs and outputs of the ComfyUI node MaskGridPrepareStencil."""
         return _schema(
             "MaskGridPrepareStencil",
             "Prepare Stencil",
@@ -65,7 +65,7 @@ class MaskGridPrepareStencil(io.ComfyNode):
 
     @classmethod
     def execute(cls, mask: Any, threshold: float, **steps: Any) -> io.NodeOutput:
-        """Prepare it."""
+        """Run the ComfyUI node MaskGridPrepareStencil."""
         return io.NodeOutput(*pictures.prepare_stencil(mask, threshold=threshold or None, **steps))
 
 
@@ -74,7 +74,7 @@ class MaskGridPasteForks(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """Inputs and outputs."""
+        """Inputs and outputs of the ComfyUI node MaskGridPasteForks."""
         return _schema(
             "MaskGridPasteForks",
             "Paste Forks",
@@ -105,7 +105,7 @@ class MaskGridPasteForks(io.ComfyNode):
 
     @classmethod
     def execute(cls, **given: Any) -> io.NodeOutput:
-        """Paste them."""
+        """Run the ComfyUI node MaskGridPasteForks."""
         return io.NodeOutput(*pictures.paste_forks(**given))
 
 
@@ -114,7 +114,7 @@ class MaskGridPreview(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """Inputs and outputs."""
+        """Inputs and outputs of the ComfyUI node MaskGridPreview."""
         return _schema(
             "MaskGridPreview",
             "Grid Preview",
@@ -146,7 +146,7 @@ class MaskGridPreview(io.ComfyNode):
 
     @classmethod
     def execute(cls, **given: Any) -> io.NodeOutput:
-        """Draw it."""
+        """Run the ComfyUI node MaskGridPreview."""
         picture = pictures.preview_grid(**given)
         return io.NodeOutput(picture, ui=ui.PreviewImage(picture, cls=cls))
 
@@ -156,7 +156,7 @@ class MaskGridContactSheet(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """Inputs and outputs."""
+        """Inputs and outputs of the ComfyUI node MaskGridContactSheet."""
         return _schema(
             "MaskGridContactSheet",
             "Contact Sheet",
@@ -174,7 +174,7 @@ class MaskGridContactSheet(io.ComfyNode):
 
     @classmethod
     def execute(cls, before: Any, after: Any, rows: int, columns: int, mask: Any = None) -> io.NodeOutput:
-        """Draw it."""
+        """Run the ComfyUI node MaskGridContactSheet."""
         picture = pictures.compare_sheets(before, after, mask, rows, columns)
         return io.NodeOutput(picture, ui=ui.PreviewImage(picture, cls=cls))
 

@@ -154,7 +154,7 @@ def run_inputs() -> list[io.Input]:
 
 
 def latent_outputs() -> list[io.Output]:
-    """Forks and merged sheet."""
+    """Outputs of the sampler nodes: the forks' latents and the merged sheet's."""
     return [
         io.Latent.Output("forks", tooltip="The sheet once for each cell, with that cell new."),
         io.Latent.Output("merged", tooltip="One sheet with every new cell."),
@@ -166,7 +166,7 @@ class MaskGridSampler(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """Inputs and outputs."""
+        """Inputs and outputs of the ComfyUI node MaskGridSampler."""
         return io.Schema(
             node_id="MaskGridSampler",
             display_name="MaskGrid Sampler",
@@ -181,7 +181,7 @@ class MaskGridSampler(io.ComfyNode):
 
     @classmethod
     def execute(cls, **given: Any) -> io.NodeOutput:
-        """Sample the forks."""
+        """Run the ComfyUI node MaskGridSampler."""
         return io.NodeOutput(*run(given))
 
 
@@ -190,7 +190,7 @@ class MaskGridSamplerCustom(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """Inputs and outputs."""
+        """Inputs and outputs of the ComfyUI node MaskGridSamplerCustom."""
         return io.Schema(
             node_id="MaskGridSamplerCustom",
             display_name="MaskGrid Sampler Custom",
@@ -214,7 +214,7 @@ class MaskGridSamplerCustom(io.ComfyNode):
 
     @classmethod
     def execute(cls, **given: Any) -> io.NodeOutput:
-        """Sample the forks."""
+        """Run the ComfyUI node MaskGridSamplerCustom."""
         noise, guider, sampler, sigmas, latent, mask = (given.pop(name) for name in _OBJECTS)
         options = ForkOptions(**given)
         return io.NodeOutput(*sample_with_guider((noise, guider, sampler, sigmas), latent, mask, options))
