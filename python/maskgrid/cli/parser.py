@@ -207,11 +207,28 @@ def _controls(group: Any) -> None:
         metavar="SEEDS",
         help="same, increment, or one for each cell as 1,2,3 (default: same)",
     )
+    _range_controls(group)
+    _blend_controls(group)
+
+
+def _range_controls(group: Any) -> None:
+    """Which part of the schedule is walked."""
     group.add_argument("--denoise", type=float, help="below 1 the run begins at lower noise (default: 1)")
     group.add_argument(
         "--start", dest="start_at_step", type=int, metavar="STEP", help="steps to leave out at first"
     )
     group.add_argument("--end", dest="end_at_step", type=int, metavar="STEP", help="the step to stop before")
+    group.add_argument(
+        "--leftover-noise",
+        dest="return_with_leftover_noise",
+        action="store_const",
+        const=True,
+        help="keep the noise of a run that stops early",
+    )
+
+
+def _blend_controls(group: Any) -> None:
+    """What a soft stencil means, and whose text the sheet has."""
     group.add_argument(
         "--blend",
         choices=("lerp", "differential"),
@@ -223,13 +240,6 @@ def _controls(group: Any) -> None:
         choices=("own", "cells"),
         help="what the sheet is told while the forks are together: one text, or each cell its own "
         "(default: own)",
-    )
-    group.add_argument(
-        "--leftover-noise",
-        dest="return_with_leftover_noise",
-        action="store_const",
-        const=True,
-        help="keep the noise of a run that stops early",
     )
 
 
