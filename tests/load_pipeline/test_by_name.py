@@ -172,6 +172,13 @@ def test_code_of_a_model_is_never_run(values, file, text, copy, hub):
         assert message.endswith("no code of a model is run")
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="has what is asked for")
+def test_a_device_that_is_not_here_is_named(copy):
+    with pytest.raises(MaskGridError) as raised:
+        load_pipeline(str(copy), device="cuda")
+    assert str(raised.value).startswith("device is 'cuda', which torch can't use on this machine (")
+
+
 def test_code_behind_a_link_is_found(copy, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "pipeline.py").write_text(UNSAFE)
