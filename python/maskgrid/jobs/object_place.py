@@ -1,4 +1,4 @@
-"""A place on an object store, or wherever fsspec writes: a job is there when its manifest is, the last file."""
+"""A place that fsspec writes to, such as an object store: a job is there when its manifest is, written last."""
 
 from __future__ import annotations
 

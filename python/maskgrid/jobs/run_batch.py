@@ -88,16 +88,15 @@ def run_batch(
     state = "stopped"
     with contextlib.ExitStack() as stack:
         if ray is not None and batch.table.pending:
-            stack.enter_context(start_ray(ray))
+            stack.enter_context(start_ray(ray, batch.place))
         stop = stack.enter_context(stop_softly(tell_stop))
         batch.place.write(INDEX, batch.table.index)
         tally.write("running")
         jobs = batch.table.pending
-        outcomes = (
-            run_in_process(jobs, batch.place, stop)
-            if ray is None
-            else run_on_ray(jobs, batch.place, stop, ray)
-        )
+        if ray is None or not jobs:
+            outcomes = run_in_process(jobs, batch.place, stop)
+        else:
+            outcomes = run_on_ray(jobs, batch.place, stop, ray)
         try:
             for outcome in outcomes:
                 tally.count(outcome)

@@ -52,13 +52,23 @@ class RayOptions:
 
 
 @contextlib.contextmanager
-def start_ray(options: RayOptions) -> Iterator[None]:
+def start_ray(options: RayOptions, place: Place) -> Iterator[None]:
     """Have this process connected to Ray; one that was started here ends with the block.
 
+    Args:
+        options: See `RayOptions`.
+        place: Where jobs are to be saved.
+
     Raises:
+        InvalidValueError: A place that lies in the memory of this process.
         MissingExtraError: Ray is not installed.
         MaskGridError: It can't be started or reached.
     """
+    if place.url.startswith("memory:"):
+        raise InvalidValueError(
+            f"the place is {place.url!r}, which other processes don't see; allowed with Ray: a folder that "
+            "all workers reach, or an object store"
+        )
     ray = _import_ray()
     if ray.is_initialized():
         yield
@@ -92,16 +102,8 @@ def run_on_ray(jobs: Sequence[Job], place: Place, stop: SoftStop, options: RayOp
         What became of each.
 
     Raises:
-        InvalidValueError: A place that lies in the memory of this process.
         MaskGridError: A model can't be loaded, a folder can't be written, or workers can't be started.
     """
-    if not jobs:
-        return
-    if place.url.startswith("memory:"):
-        raise InvalidValueError(
-            f"the place is {place.url!r}, which other processes don't see; allowed with Ray: a folder that "
-            "all workers reach, or an object store"
-        )
     pool = _Pool(_import_ray(), jobs[0], place.url, options)
     queue = _Queue(jobs)
     try:
