@@ -1,4 +1,4 @@
-"""A place that fsspec writes to, such as an object store: a job is there when its manifest is, written last."""
+"""A place of jobs on an object store, by fsspec: a job is there when its manifest is, which is written last."""
 
 from __future__ import annotations
 
