@@ -1,4 +1,4 @@
-"""A place of jobs on an object store, by fsspec: a job is there when its manifest is, which is written last."""
+"""A place of jobs on an object store, by fsspec: a job is there when its manifest is, its last file."""
 
 from __future__ import annotations
 
