@@ -2,9 +2,10 @@
 
     bench_jobs.py overhead   many jobs with a stand-in for the network: time a job, memory, restarts
     bench_jobs.py workers    the bundled model in one process, and on Ray with one and with two workers
+    bench_jobs.py large      a row and an output folder of a sheet of 1032 x 1032 px: time, files, bytes
     bench_jobs.py kills      kill -9 of a worker, and of the driver: the same folders as without
 
-Without a word all three. Prints tables; what docs/jobs.md and docs/scale.md say was read off these.
+Without a word all four. Prints tables; what docs/jobs.md and docs/scale.md say was read off these.
 """
 
 import argparse
@@ -32,7 +33,7 @@ from maskgrid.jobs import BatchProgress, run_batch, worker
 from maskgrid.jobs.check_table import check_table
 from maskgrid.run_inputs import read_inputs
 
-PARTS = ("overhead", "workers", "kills")
+PARTS = ("overhead", "large", "workers", "kills")
 CELL = 16
 
 
@@ -154,6 +155,45 @@ def overhead(report: Report, count: int) -> None:
             report.say(f"{what}: {first:.1f} s to the first job; {result.progress.finished} done in that run")
 
 
+def large(report: Report, count: int) -> None:
+    """What a sheet as large as those of today's models costs the driver, and what its folder holds."""
+    shown, cell = read_demo(), 344
+    with Image.open(shown.image) as image:
+        enlarged = image.convert("RGB").resize((3 * cell, 3 * cell), Image.Resampling.BICUBIC)
+    noise = np.random.default_rng(0).normal(0, 2, (3 * cell, 3 * cell, 3))
+    pixels = (np.asarray(enlarged) + noise).round().clip(0, 255).astype(np.uint8)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        Image.fromarray(np.full((cell, cell), 255, np.uint8)).save(folder / "stencil.png")
+        with (folder / "table.jsonl").open("w") as table:
+            for number in range(count):
+                Image.fromarray(np.roll(pixels, number, 1)).save(folder / f"{number}.png")
+                row = {"image": f"{number}.png", "mask": "stencil.png", "rows": 3, "columns": 3, "prompt": ""}
+                table.write(json.dumps(row) + "\n")
+        start = time.monotonic()
+        checked = check_table(folder / "table.jsonl")
+        whole = time.monotonic() - start
+        for number in range(count):
+            # Hashes are remembered for as long as a file seems to be the same.
+            (folder / f"{number}.png").touch()
+        start = time.monotonic()
+        check_table(folder / "table.jsonl", settled=checked.ids)
+        hashed = time.monotonic() - start
+        patches = np.stack([pixels[:cell, :cell]] * 9)
+        grid, alpha = Grid(3, 3, cell=cell, stride=8), np.ones((1, cell, cell), np.float32)
+        start = time.monotonic()
+        Forks(pixels, patches, range(9), grid, alpha, settings={"prompt": ""}).save(folder / "out")
+        saved = time.monotonic() - start
+        sizes = [path.stat().st_size for path in (folder / "out").iterdir()]
+        sheet = (folder / "0.png").stat().st_size
+    report.heading("A sheet of 1032 x 1032 px with nine cells")
+    report.say(
+        f"its file: {sheet / 1e6:.2f} MB; hashed in {duration(hashed / count)} where it is done already,"
+    )
+    report.say(f"hashed and checked in {duration(whole / count)} where it is not (mean of {count})")
+    report.say(f"its output folder: {len(sizes)} files, {sum(sizes) / 1e6:.1f} MB, saved in {saved:.1f} s")
+
+
 def write_faces(folder: Path, count: int, steps: int) -> Path:
     """The demonstration's sheet, each time with other columns of pixels first, for the bundled model."""
     shown = read_demo()
@@ -191,7 +231,8 @@ def workers(report: Report, count: int, steps: int) -> None:
         ):
             out = Path(name) / what
             start = time.monotonic()
-            assert start_batch(table, out, *more).wait() == 0
+            code = start_batch(table, out, *more).wait()
+            assert code == 0, f"{what}: exit code {code}"
             whole = time.monotonic() - start
             at = sorted((path / "manifest.json").stat().st_mtime for path in done_in(out))
             gaps = statistics.median(np.diff(at))
@@ -261,6 +302,8 @@ def main() -> None:
     for part in options.part or PARTS:
         if part == "overhead":
             overhead(report, 50 if options.quick else 10_000)
+        elif part == "large":
+            large(report, 3 if options.quick else 20)
         elif part == "workers":
             workers(report, 4 if options.quick else 40, 2)
         else:
