@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -21,12 +21,14 @@ from maskgrid.hosts.diffusers.safety_checker import ask_safety_checker
 from maskgrid.hosts.diffusers.scheduler_exchange import install_engine_scheduler
 from maskgrid.hosts.diffusers.step_fractions import fit_fractions
 from maskgrid.hosts.diffusers.vae_precision import run_vae
+from maskgrid.hosts.sharing.shared_network import SharedNetwork
 from maskgrid.sampling import ForkLatents, NoiseTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from maskgrid.hosts.diffusers.pipeline_family import PipelineFamily
+    from maskgrid.hosts.sharing.shared_network import Sharing
     from maskgrid.sampling import ForkSampling, State, Stretch
 
 __all__ = ["DiffusersHost"]
@@ -159,19 +161,28 @@ class DiffusersHost:
             with self.reserve():
                 self.pipe.maybe_free_model_hooks()
 
-    def run(self, sampling: ForkSampling, steps: int, conditioning: Mapping[str, Any]) -> ForkLatents:
+    def run(
+        self,
+        sampling: ForkSampling,
+        steps: int,
+        conditioning: Mapping[str, Any],
+        *,
+        sharing: Sharing | None = None,
+    ) -> ForkLatents:
         """Complete a sampling with the pipeline, which calls its network.
 
         Args:
             sampling: What to sample.
             steps: Steps of the schedule, as the pipeline is told.
             conditioning: Arguments of the pipeline. A list of prompts has one for each fork.
+            sharing: Have the network run once over what forks share, and then over their windows alone;
+                None has it run over each fork's whole canvas.
 
         Returns:
             The forks.
 
         Raises:
-            InvalidTypeError: Arguments that the pipeline does not know.
+            InvalidTypeError: Arguments that the pipeline does not know, or a network that can't be shared.
             InvalidValueError: Conditioning that does not fit the forks, or cells that are sampled together
                 with a conditioning each and do not go into one batch; a sampler whose calls are not known
                 beforehand.
@@ -185,7 +196,8 @@ class DiffusersHost:
         self.check_arguments(conditioning)
         with begin_run(self.pipe, wait=self.wait), torch.no_grad():
             begun = time.perf_counter()
-            forks = sampling.complete(lambda stretch: self._drive(stretch, steps, conditioning))
+            shared = None if sharing is None else SharedNetwork(self.network, sharing)
+            forks = sampling.complete(lambda stretch: self._drive(stretch, steps, conditioning, shared))
             seconds = time.perf_counter() - begun
             _LOG.info("%s: %d forks in %.2f s", type(self.pipe).__name__, len(forks), seconds)
             return forks
@@ -230,7 +242,13 @@ class DiffusersHost:
             "return_dict": False,
         }
 
-    def _drive(self, stretch: Stretch, steps: int, conditioning: Mapping[str, Any]) -> State:
+    def _drive(
+        self,
+        stretch: Stretch,
+        steps: int,
+        conditioning: Mapping[str, Any],
+        shared: SharedNetwork | None,
+    ) -> State:
         """Have the pipeline walk a stretch, in one call."""
         try:
             solver = stretch.run.solver
@@ -238,7 +256,8 @@ class DiffusersHost:
             with watch_guidance(network, solver.name, wanted=solver.needs_uncond) as watch:
                 translator = self._translate(stretch, steps, watch)
                 told = fit_fractions(self.pipe, conditioning, translator.steps, steps)
-                return self._call(translator, stretch, steps, told)
+                with nullcontext() if shared is None else shared.installed(translator.shared_input):
+                    return self._call(translator, stretch, steps, told)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
