@@ -99,7 +99,7 @@ class BaseAttention(TorchFunctionMode):
         for number in range(len(base_key)):
             base = (base_key[number, :, canvas], base_value[number, :, canvas])
             members = (rows == number).nonzero().flatten()
-            for piece in torch.split(members, size):
+            for piece in torch.split(members, size) if len(members) else ():
                 hidden = None
                 if attn_mask is not None:
                     own = attn_mask.expand(len(query), *attn_mask.shape[1:])[piece]

@@ -46,15 +46,11 @@ class Region:
         return not self.rows
 
     def rectangles(self, rows: Sequence[int]) -> tuple[tuple[int, int, int, int], ...]:
-        """Where some rows, or in the sheet together some forks, may change: top, left, bottom, right."""
+        """The cells of some rows, or in the sheet together of some forks: top, left, bottom, right."""
         if not rows:
             return ((0, 0, *self.patches.size),)
-        if self.is_sheet:
-            cells = self.cells[[self.forks.index(fork) for fork in rows]].tolist()
-            return tuple((top, left, bottom, right) for top, left, bottom, right in cells)
-        height, width = self.patches.size
-        places = (self.patches.places[self.rows.index(fork)] for fork in rows)
-        return tuple((top, left, top + height, left + width) for top, left in places)
+        cells = self.cells[[self.forks.index(fork) for fork in rows]].tolist()
+        return tuple((top, left, bottom, right) for top, left, bottom, right in cells)
 
     def cut(self, sheets: Tensor) -> Tensor:
         """Cut the rows' patches out of whole sheets, one or one for each row: (n, B, C, ..., *patch)."""

@@ -37,7 +37,7 @@ class Request:
             is then a pair.
         base: (B, C, ..., h, w) what the rows have outside the parts that change, for networks that run once
             over it: the noised sheet; the sheet together itself. Not to be written to.
-        changed: (top, left, bottom, right) of each item, in latents: where it may differ from `base`.
+        changed: (top, left, bottom, right) of each item's cell, in latents: where it may differ from `base`.
     """
 
     x: Tensor
