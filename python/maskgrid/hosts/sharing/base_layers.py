@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.linalg import vector_norm
 from torch.nn.functional import conv2d
 
 from maskgrid.errors import InvalidTypeError
@@ -19,6 +20,7 @@ from maskgrid.errors import InvalidTypeError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from maskgrid.hosts.sharing.exchange_forwards import Change
     from maskgrid.hosts.sharing.windows import Windows
 
 __all__ = ["BaseLayers", "Tape"]
@@ -41,14 +43,16 @@ class Tape:
 
     Attributes:
         windows: The windows that go through; None for anything else.
-        rows: (n,) the row of the base that each window belongs to.
+        rows: The row of the base that each window belongs to.
         records: Whether the base goes through.
+        tokens: How many tokens a transformer makes of the canvas; 0 for networks of maps.
     """
 
     def __init__(self) -> None:
         self.windows: Windows | None = None
-        self.rows = torch.zeros(0, dtype=torch.int64)
+        self.rows: list[int] = []
         self.records = False
+        self.tokens = 0
         self._kept: dict[Any, list[Any]] = {}
         self._turn: dict[Any, int] = {}
 
@@ -62,7 +66,7 @@ class Tape:
             self.records = False
 
     @contextmanager
-    def replay(self, windows: Windows, rows: Tensor) -> Iterator[None]:
+    def replay(self, windows: Windows, rows: list[int]) -> Iterator[None]:
         """Have layers find around windows what they kept."""
         self.windows, self.rows, self._turn = windows, rows, {}
         try:
@@ -86,11 +90,14 @@ class Tape:
 
 
 class BaseLayers:
-    """The convolutions and group norms of a network, changed while a context lasts.
+    """The convolutions and group norms of a network.
 
     Args:
         network: Whose layers.
         tape: Says what goes through, and keeps.
+
+    Attributes:
+        changes: How they have to be.
 
     Raises:
         InvalidTypeError: A layer that looks beyond one element in a way that is not known; it is named.
@@ -98,9 +105,7 @@ class BaseLayers:
 
     def __init__(self, network: nn.Module, tape: Tape) -> None:
         self._tape = tape
-        self._changed: list[
-            tuple[nn.Module, Callable[[nn.Module, Callable[..., Any]], Callable[..., Any]]]
-        ] = []
+        self.changes: list[Change] = []
         for name, layer in network.named_modules():
             if isinstance(layer, _FOREIGN):
                 raise _not_shared(name, layer)
@@ -108,24 +113,9 @@ class BaseLayers:
                 if layer.kernel_size == layer.stride or layer.kernel_size == (1, 1):
                     continue
                 _check_convolution(name, layer)
-                self._changed.append((layer, self._convolution))
+                self.changes.append((layer, self._convolution))
             elif isinstance(layer, nn.GroupNorm):
-                self._changed.append((layer, self._group_norm))
-
-    @contextmanager
-    def installed(self) -> Iterator[None]:
-        """The layers as they have to be; put back whatever happens."""
-        before = [(layer, layer.__dict__.get("forward")) for layer, _ in self._changed]
-        try:
-            for layer, change in self._changed:
-                layer.forward = change(layer, layer.forward)
-            yield
-        finally:
-            for layer, forward in before:
-                if forward is None:
-                    layer.__dict__.pop("forward", None)
-                else:
-                    layer.forward = forward
+                self.changes.append((layer, self._group_norm))
 
     def _convolution(self, layer: Any, plain: Callable[..., Tensor]) -> Callable[..., Tensor]:
         tape = self._tape
@@ -176,7 +166,7 @@ class BaseLayers:
 
 
 def _exchange_moments(
-    layer: Any, x: Tensor, old: Tensor, mean: Tensor, squares: Tensor, rows: Tensor, base: Tensor
+    layer: Any, x: Tensor, old: Tensor, mean: Tensor, squares: Tensor, rows: list[int], base: Tensor
 ) -> Tensor:
     """Normalise windows x by the moments of their canvas, in which they take the place of `old`.
 
@@ -206,14 +196,14 @@ def _exchange_moments(
 
 def _moments(x: Tensor, groups: int) -> tuple[Tensor, Tensor]:
     """The mean, and the sum of squared distances from it, of each group: (K, groups) float32."""
-    values = x.reshape(x.shape[0], groups, -1).float()
-    mean = values.mean(2)
-    return mean, (values - mean[..., None]).square().sum(2)
+    mean = x.reshape(x.shape[0], groups, -1).float().mean(2)
+    return mean, _sums(x, groups, mean)[1]
 
 
 def _sums(x: Tensor, groups: int, mu: Tensor) -> tuple[Tensor, Tensor]:
+    """The sums of (value - mu) and of its square, of each group."""
     values = x.reshape(x.shape[0], groups, -1).float() - mu[..., None]
-    return values.sum(2), values.square().sum(2)
+    return values.sum(2), vector_norm(values, dim=2).square()
 
 
 def _half_kernel(layer: Any) -> tuple[int, int]:

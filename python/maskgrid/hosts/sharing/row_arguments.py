@@ -15,12 +15,10 @@ _NOT_ROWS = ("img_ids", "txt_ids", "image_rotary_emb")
 _SAME_FOR_ALL = ("timestep", "timestep_cond", "guidance")
 
 
-def pick_rows(arguments: Mapping[str, Any], count: int, rows: Tensor) -> dict[str, Any]:
+def pick_rows(arguments: Mapping[str, Any], count: int, rows: list[int]) -> dict[str, Any]:
     """The arguments of some of a call's `count` rows."""
     return {
-        name: value
-        if name in _NOT_ROWS
-        else _map(value, count, lambda t: t[rows.to(t.device)], rows.tolist())
+        name: value if name in _NOT_ROWS else _map(value, count, lambda t: t[rows], rows)
         for name, value in arguments.items()
     }
 

@@ -12,7 +12,7 @@ windows. With windows as large as the canvas it is what the network alone gives.
 from __future__ import annotations
 
 import inspect
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,8 +20,9 @@ import torch
 from torch import Tensor
 
 from maskgrid.errors import InvalidTypeError, InvalidValueError
-from maskgrid.hosts.sharing.base_attention import BaseAttention, TokenOrder
+from maskgrid.hosts.sharing.base_attention import BaseAttention
 from maskgrid.hosts.sharing.base_layers import BaseLayers, Tape
+from maskgrid.hosts.sharing.exchange_forwards import exchange_forwards
 from maskgrid.hosts.sharing.network_kinds import kind_of
 from maskgrid.hosts.sharing.row_arguments import average_rows, group_rows, pick_rows, row_tensors
 from maskgrid.hosts.sharing.token_windows import TokenWindows
@@ -30,6 +31,8 @@ from maskgrid.sampling.argument_checks import check_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from maskgrid.hosts.sharing.exchange_forwards import Change
 
 __all__ = ["BasePrompt", "SharedInput", "SharedNetwork", "Sharing"]
 
@@ -102,7 +105,8 @@ class SharedNetwork:
         # A transformer's convolutions make tokens of patches.
         self._layers = BaseLayers(network, self._tape) if self._kind.entry is None else None
         self._tokens = None if self._kind.entry is None else TokenWindows(network, self._kind, self._tape)
-        self._attention: BaseAttention | None = None
+        self._attention = BaseAttention(self._tape, text_first=self._kind.text_first)
+        self._found: tuple[Any, list[tuple[list[int], Windows]]] | None = None
         self._signature = inspect.signature(type(network).forward)
         self._groups: list[tuple[list[Tensor], list[list[int]]]] = []
 
@@ -113,32 +117,31 @@ class SharedNetwork:
         Args:
             ask: What the rows of the call that begins have in common; None where they have nothing.
         """
-        network: Any = self._network
-        plain, own = network.forward, network.__dict__.get("forward")
-
-        def forward(*args: Any, **kwargs: Any) -> Any:
-            shared = ask()
-            if shared is None:
-                return plain(*args, **kwargs)
-            given = self._signature.bind(network, *args, **kwargs).arguments
-            _, *named = given.items()
-            arguments = dict(named)
-            arguments |= arguments.pop("kwargs", {})
-            return self._run(plain, arguments, shared)
-
-        with ExitStack() as stack:
-            for part in (self._layers, self._tokens):
-                if part is not None:
-                    stack.enter_context(part.installed())
-            network.forward = forward
+        network = self._network
+        changes: list[Change] = [] if self._layers is None else list(self._layers.changes)
+        changes += [*self._attention.changes(network), (network, self._share(ask))]
+        with nullcontext() if self._tokens is None else self._tokens.installed(), exchange_forwards(changes):
             try:
                 yield
             finally:
-                if own is None:
-                    network.__dict__.pop("forward", None)
-                else:
-                    network.forward = own
                 self._tape.forget()
+
+    def _share(self, ask: Callable[[], SharedInput | None]) -> Callable[..., Any]:
+        """What makes the network's new `forward` of the old one."""
+
+        def change(network: Any, plain: Callable[..., Any]) -> Callable[..., Any]:
+            def forward(*args: Any, **kwargs: Any) -> Any:
+                shared = ask()
+                if shared is None:
+                    return plain(*args, **kwargs)
+                arguments = dict(self._signature.bind(network, *args, **kwargs).arguments)
+                arguments.pop("self")
+                arguments |= arguments.pop("kwargs", {})
+                return self._run(plain, arguments, shared)
+
+            return forward
+
+        return change
 
     def _run(self, plain: Callable[..., Any], arguments: dict[str, Any], shared: SharedInput) -> Any:
         """One call of the network, for all its rows."""
@@ -151,30 +154,19 @@ class SharedNetwork:
                 f"the network is called with {count} rows for {items} items, which can't be shared; "
                 "allowed: sharing=None for this pipeline"
             )
-        rectangles = self._rectangles(shared)
         groups = self._group(arguments, count, batch, items)
         base = torch.cat([_complete(shared.base[group[0] % batch][None], x) for group in groups])
         if self._tokens is not None:
-            self._tokens.count = base.shape[1] if base.ndim == 3 else _count_tokens(base, self._kind.align)
-        order = TokenOrder(self._kind.text_first, None if self._tokens is None else self._tokens.count)
-        if self._attention is None or self._attention.order != order:
-            self._attention = BaseAttention(self._tape, order)
-        with self._attention:
-            with self._tape.record():
-                told = average_rows(arguments, count, groups)
-                answer = plain(**{name: base.to(x.dtype)}, **told)
-            base_rows = torch.zeros(count, dtype=torch.int64)
-            for number, group in enumerate(groups):
-                base_rows[group] = number
-            result = _output_of(answer)[base_rows.to(x.device)]
-            for chosen, windows in self._pieces(rectangles, shared.canvas, batch):
-                rows = torch.tensor(
-                    [each + part for part in range(0, count, items) for each in chosen], dtype=torch.int64
-                )
-                windows = windows.pick([*range(len(windows))] * (count // items))
-                with self._tape.replay(windows, base_rows[rows].to(x.device)):
-                    given = self._cut(name, x, arguments, count, rows, windows)
-                    self._paste(_output_of(plain(**given)), result, rows, windows)
+            self._tape.tokens = base.shape[1] if base.ndim == 3 else _count_tokens(base, self._kind.align)
+        with self._tape.record():
+            told = average_rows(arguments, count, groups)
+            answer = plain(**{name: base.to(x.dtype)}, **told)
+        base_rows = {row: number for number, group in enumerate(groups) for row in group}
+        result = _output_of(answer)[[base_rows[row] for row in range(count)]]
+        for rows, windows in self._pieces(shared, count):
+            with self._tape.replay(windows, [base_rows[row] for row in rows]):
+                given = self._cut(name, x, arguments, count, rows, windows)
+                self._paste(_output_of(plain(**given)), result, rows, windows)
         self._tape.forget()
         return _like(answer, result)
 
@@ -203,59 +195,69 @@ class SharedNetwork:
         self._groups = [*self._groups[-3:], (told, groups)]
         return groups
 
-    def _pieces(
-        self, rectangles: Sequence[Rectangle], canvas: tuple[int, int], batch: int
-    ) -> Iterator[tuple[list[int], Windows]]:
-        """Items whose windows go through the network together, and those windows."""
+    def _pieces(self, shared: SharedInput, count: int) -> list[tuple[list[int], Windows]]:
+        """Rows of a call whose windows go through the network together, and those windows."""
+        key = (shared.canvas, tuple(shared.changed), len(shared.base), count)
+        if self._found is None or self._found[0] != key:
+            self._found = (key, list(self._cut_into_pieces(shared, count)))
+        return self._found[1]
+
+    def _cut_into_pieces(self, shared: SharedInput, count: int) -> Iterator[tuple[list[int], Windows]]:
+        (height, width), batch = shared.canvas, len(shared.base)
         alike: dict[Any, list[int]] = {}
+        rectangles = self._rectangles(shared)
         for number, (top, left, bottom, right) in enumerate(rectangles):
             place = (top, left) if self._kind.one_place_at_a_time else ()
             alike.setdefault((bottom - top, right - left, place), []).append(number)
-        for (height, width, _), members in alike.items():
-            size = min(max(1, canvas[0] * canvas[1] // (height * width)), _MOST)
+        for (high, wide, _), members in alike.items():
+            size = min(max(1, height * width // (high * wide)), _MOST)
             for begin in range(0, len(members), size):
-                piece = members[begin : begin + size]
-                rows = [number * batch + item for number in piece for item in range(batch)]
-                places = tuple(rectangles[row // batch][:2] for row in rows)
-                yield rows, Windows(canvas, (height, width), places)
+                rows = [
+                    part + number * batch + item
+                    for part in range(0, count, len(rectangles) * batch)
+                    for number in members[begin : begin + size]
+                    for item in range(batch)
+                ]
+                places = (rectangles[row % (len(rectangles) * batch) // batch][:2] for row in rows)
+                yield rows, Windows((height, width), (high, wide), tuple(places))
 
     def _cut(
-        self, name: str, x: Tensor, arguments: dict[str, Any], count: int, rows: Tensor, windows: Windows
+        self, name: str, x: Tensor, arguments: dict[str, Any], count: int, rows: list[int], windows: Windows
     ) -> dict[str, Any]:
         """The arguments of a call for windows."""
         given = pick_rows(arguments, count, rows)
         if self._tokens is not None:
             # Chroma's covers texts and canvas.
             seen = given.get("attention_mask")
-            if isinstance(seen, Tensor) and seen.ndim == 2 and seen.shape[1] > self._tokens.count:
-                texts = seen.shape[1] - self._tokens.count
-                indices = windows.on_tokens(self._tokens.count).token_indices(seen.device)
+            if isinstance(seen, Tensor) and seen.ndim == 2 and seen.shape[1] > self._tape.tokens:
+                texts = seen.shape[1] - self._tape.tokens
+                indices = windows.on_tokens(self._tape.tokens).token_indices(seen.device)
                 given["attention_mask"] = torch.cat([seen[:, :texts], seen[:, texts:].gather(1, indices)], 1)
             for control in _TOKEN_RESIDUALS:
                 if given.get(control) is not None:
-                    indices = windows.on_tokens(self._tokens.count).token_indices(x.device)[..., None]
+                    indices = windows.on_tokens(self._tape.tokens).token_indices(x.device)[..., None]
                     given[control] = [
                         each.gather(1, indices.expand(-1, -1, each.shape[2])) for each in given[control]
                     ]
-            return {name: x[rows.to(x.device)], **given}
-        each_own = torch.arange(len(rows), device=x.device)
+            return {name: x[rows], **given}
+        each_own = range(len(rows))
         for control in _MAP_RESIDUALS:
             if given.get(control) is not None:
                 given[control] = _cut_maps(given[control], windows, each_own)
-        return {name: windows.cut(x[rows.to(x.device)], each_own), **given}
+        return {name: windows.cut(x[rows], each_own), **given}
 
-    def _paste(self, answer: Tensor, result: Tensor, rows: Tensor, windows: Windows) -> None:
+    def _paste(self, answer: Tensor, result: Tensor, rows: list[int], windows: Windows) -> None:
         """Put what a call for windows gave into the answer for all rows."""
         if self._tokens is None:
-            windows.paste(answer, result, rows.tolist())
+            windows.paste(answer, result, rows)
         elif answer.ndim == 3:
-            indices = windows.on_tokens(self._tokens.count).token_indices(result.device)
-            result[rows.to(result.device)[:, None], indices] = answer.gather(
+            indices = windows.on_tokens(self._tape.tokens).token_indices(result.device)
+            result[torch.tensor(rows, device=result.device)[:, None], indices] = answer.gather(
                 1, indices[..., None].expand(-1, -1, answer.shape[2])
             )
         else:
-            each_own = torch.arange(len(rows), device=answer.device)
-            windows.paste(windows.cut(answer, each_own), result, rows.tolist())
+            each_own = range(len(rows))
+            windows.paste(windows.cut(answer, each_own), result, rows)
 
 
 _TOKEN_RESIDUALS = (
@@ -270,7 +272,7 @@ _MAP_RESIDUALS = (
 )
 
 
-def _cut_maps(maps: Any, windows: Windows, rows: Tensor) -> Any:
+def _cut_maps(maps: Any, windows: Windows, rows: Sequence[int]) -> Any:
     """Feature maps (n, C, ., .) of any scale, cut to windows."""
     if isinstance(maps, Tensor):
         return windows.at(*maps.shape[2:]).cut(maps, rows)

@@ -27,15 +27,11 @@ class TokenWindows:
     Args:
         network: The transformer.
         kind: Which layers.
-        tape: Says which windows go through.
-
-    Attributes:
-        count: Tokens of the canvas, once it is known.
+        tape: Says which windows go through, and how many tokens the canvas has.
     """
 
     def __init__(self, network: nn.Module, kind: NetworkKind, tape: Tape) -> None:
         self._tape = tape
-        self.count = 0
         changes = {kind.entry: self._pick, kind.exit: self._put_back, kind.positions: self._pick_positions}
         self._changed = [
             (network.get_submodule(name), change) for name, change in changes.items() if name is not None
@@ -54,7 +50,7 @@ class TokenWindows:
     def _indices(self, device: torch.device) -> Tensor:
         """(n, tokens) of each row's window; one window's tokens are a row."""
         assert self._tape.windows is not None, "asked while windows go through"
-        return self._tape.windows.on_tokens(self.count).token_indices(device)
+        return self._tape.windows.on_tokens(self._tape.tokens).token_indices(device)
 
     def _pick(self, layer: nn.Module, given: Any, tokens: Tensor) -> Tensor | None:
         """The tokens of windows, of those of canvases (n, tokens, C)."""
@@ -68,14 +64,14 @@ class TokenWindows:
         if self._tape.windows is None:
             return None
         indices = self._indices(tokens.device)[..., None].expand(-1, -1, tokens.shape[2])
-        return tokens.new_zeros(len(tokens), self.count, tokens.shape[2]).scatter_(1, indices, tokens)
+        return tokens.new_zeros(len(tokens), self._tape.tokens, tokens.shape[2]).scatter_(1, indices, tokens)
 
     def _pick_positions(self, layer: nn.Module, given: Any, found: Any) -> Any:
         """The rotary embeddings of the window that all rows have."""
         if self._tape.windows is None:
             return None
         indices = self._indices(torch.device("cpu"))[0]
-        return _pick_rows(found, self.count, indices)
+        return _pick_rows(found, self._tape.tokens, indices)
 
 
 def _pick_rows(value: Any, count: int, indices: Tensor) -> Any:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -35,6 +35,8 @@ class Windows:
     canvas: tuple[int, int]
     size: tuple[int, int]
     places: tuple[tuple[int, int], ...]
+    # What is asked for in every layer and step is reckoned once.
+    _found: dict[object, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.places)
@@ -52,12 +54,10 @@ class Windows:
         """
         if (height, width) == self.canvas:
             return self
-        down, across = _scale(self.canvas[0], height), _scale(self.canvas[1], width)
-        rows = [_span(top, self.size[0], down, height) for top, _ in self.places]
-        columns = [_span(left, self.size[1], across, width) for _, left in self.places]
-        size = (rows[0][1], columns[0][1]) if self.places else (0, 0)
-        places = tuple((top, left) for (top, _), (left, _) in zip(rows, columns, strict=True))
-        return Windows((height, width), size, places)
+        if (height, width) not in self._found:
+            self._found[height, width] = self._scaled(height, width)
+        found: Windows = self._found[height, width]
+        return found
 
     def on_tokens(self, count: int) -> Windows:
         """These windows on a feature map that a layer sees as `count` tokens, row by row.
@@ -65,19 +65,17 @@ class Windows:
         Raises:
             MaskGridError: No scale of the canvas has so many.
         """
-        height, width = self.canvas
-        for step in range(1, max(height, width) + 1):
-            for shape in ((math.ceil(height / step), math.ceil(width / step)), (height * step, width * step)):
-                if shape[0] * shape[1] == count:
-                    return self.at(*shape)
-        raise MaskGridError(f"{count} tokens are no scale of a canvas of {height} x {width}")
+        if count not in self._found:
+            self._found[count] = self.at(*_shape_of(count, self.canvas))
+        found: Windows = self._found[count]
+        return found
 
-    def cut(self, maps: Tensor, rows: Tensor, *, border: tuple[int, int] = (0, 0)) -> Tensor:
+    def cut(self, maps: Tensor, rows: Sequence[int], *, border: tuple[int, int] = (0, 0)) -> Tensor:
         """Cut each window out of a map of the whole canvas, with what lies around it.
 
         Args:
             maps: (K, C, *canvas).
-            rows: (n,) int64, the map of each window.
+            rows: The map of each window.
             border: Elements above and below, left and right; zeros beyond the canvas.
 
         Returns:
@@ -85,9 +83,12 @@ class Windows:
         """
         padded = pad(maps, (border[1], border[1], border[0], border[0])) if any(border) else maps
         height, width = (side + 2 * more for side, more in zip(self.size, border, strict=True))
-        slid = padded.unfold(2, height, 1).unfold(3, width, 1)
-        tops, lefts = torch.tensor(self.places, device=maps.device).reshape(-1, 2).unbind(1)
-        return slid[rows, :, tops, lefts]
+        return torch.stack(
+            [
+                padded[row, :, top : top + height, left : left + width]
+                for row, (top, left) in zip(rows, self.places, strict=True)
+            ]
+        )
 
     def paste(self, windows: Tensor, maps: Tensor, rows: Sequence[int]) -> None:
         """Write each window (n, C, height, width) into its map of (M, C, *canvas), in place."""
@@ -97,14 +98,37 @@ class Windows:
 
     def token_indices(self, device: torch.device) -> Tensor:
         """(n, height * width) int64: each window's tokens among the canvas's, row by row."""
-        tops, lefts = torch.tensor(self.places, device=device).reshape(-1, 2, 1, 1).unbind(1)
-        down = tops + torch.arange(self.size[0], device=device)[:, None]
-        across = lefts + torch.arange(self.size[1], device=device)
-        return (down * self.canvas[1] + across).flatten(1)
+        key = ("tokens", device)
+        if key not in self._found:
+            tops, lefts = (each[:, None, None] for each in self._corners(device))
+            down = tops + torch.arange(self.size[0], device=device)[:, None]
+            across = lefts + torch.arange(self.size[1], device=device)
+            self._found[key] = (down * self.canvas[1] + across).flatten(1)
+        found: Tensor = self._found[key]
+        return found
 
     def pick(self, chosen: Sequence[int]) -> Windows:
-        """Some of the windows."""
-        return Windows(self.canvas, self.size, tuple(self.places[i] for i in chosen))
+        """Some of the windows, in an order of their own."""
+        key = ("picked", tuple(chosen))
+        if key not in self._found:
+            self._found[key] = Windows(self.canvas, self.size, tuple(self.places[i] for i in chosen))
+        found: Windows = self._found[key]
+        return found
+
+    def _scaled(self, height: int, width: int) -> Windows:
+        down, across = _scale(self.canvas[0], height), _scale(self.canvas[1], width)
+        rows = [_span(top, self.size[0], down, height) for top, _ in self.places]
+        columns = [_span(left, self.size[1], across, width) for _, left in self.places]
+        size = (rows[0][1], columns[0][1]) if self.places else (0, 0)
+        places = tuple((top, left) for (top, _), (left, _) in zip(rows, columns, strict=True))
+        return Windows((height, width), size, places)
+
+    def _corners(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        key = ("corners", device)
+        if key not in self._found:
+            self._found[key] = torch.tensor(self.places, device=device).reshape(-1, 2).unbind(1)
+        tops, lefts = self._found[key]
+        return tops, lefts
 
 
 def choose_windows(
@@ -137,6 +161,16 @@ def _choose_spans(
     last = max(limit - length, 0) // align * align
     begins = [min(begin, last) for begin in begins]
     return [(begin, max(min(begin + length, limit), end)) for begin, end in zip(begins, ends, strict=True)]
+
+
+def _shape_of(count: int, canvas: tuple[int, int]) -> tuple[int, int]:
+    """The (height, width) of the scale of a canvas that has so many elements."""
+    height, width = canvas
+    for step in range(1, max(height, width) + 1):
+        for shape in ((math.ceil(height / step), math.ceil(width / step)), (height * step, width * step)):
+            if shape[0] * shape[1] == count:
+                return shape
+    raise MaskGridError(f"{count} tokens are no scale of a canvas of {height} x {width}")
 
 
 def _scale(side: int, length: int) -> Fraction:
