@@ -112,6 +112,7 @@ def _check_numbers(options: RunOptions) -> None:
         check_count(name, getattr(options, name), 1)
     if options.micro_batch is not None:
         check_count("micro_batch", options.micro_batch, 1)
+    options.what_is_shared()
     for name in ("cfg", "feather"):
         value = getattr(options, name)
         if value is not None and check_number(name, value) < 0 and name == "feather":

@@ -162,6 +162,7 @@ def _sample(parser: argparse.ArgumentParser) -> None:
         "--model", help="bundled (the default), a folder, a hub id like owner/name, or a .safetensors file"
     )
     _controls(parser.add_argument_group("how to sample"))
+    _sharing(parser.add_argument_group("what forks share"))
     edges = parser.add_argument_group("the stencil's edge")
     edges.add_argument(
         "--feather",
@@ -380,6 +381,26 @@ def _running(parser: argparse.ArgumentParser) -> None:
     _machine(parser)
     parser.add_argument(
         "--micro-batch", type=count, metavar="N", help="the most forks in one call (default: all)"
+    )
+
+
+def _sharing(group: Any) -> None:
+    """What forks share in the network; see docs/speed.md."""
+    group.add_argument(
+        "--sharing",
+        choices=("base",),
+        help="base: one pass over what all forks share, then each one's window alone (default: no sharing)",
+    )
+    group.add_argument(
+        "--halo",
+        type=float,
+        metavar="SHARE",
+        help="what a window has around its cell, as a share of it (default: 0.25)",
+    )
+    group.add_argument(
+        "--base-prompt",
+        choices=("own", "shared"),
+        help="a shared pass for each prompt, or one with the mean of all (default: own)",
     )
 
 

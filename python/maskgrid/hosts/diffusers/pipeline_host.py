@@ -21,6 +21,7 @@ from maskgrid.hosts.diffusers.safety_checker import ask_safety_checker
 from maskgrid.hosts.diffusers.scheduler_exchange import install_engine_scheduler
 from maskgrid.hosts.diffusers.step_fractions import fit_fractions
 from maskgrid.hosts.diffusers.vae_precision import run_vae
+from maskgrid.hosts.sharing.shared_decoder import SharedDecoder, can_share
 from maskgrid.hosts.sharing.shared_network import SharedNetwork
 from maskgrid.sampling import ForkLatents, NoiseTable
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 __all__ = ["DiffusersHost"]
 
 _LOG = logging.getLogger(__name__)
+_DECODED_AROUND = 2
+"""Latents around a cell that are decoded with it."""
 
 
 class DiffusersHost:
@@ -150,6 +153,33 @@ class DiffusersHost:
             picture = run_vae(self.pipe.vae, self.family.codec.decode, given, what="decode a picture")
             return picture.clamp(-1, 1)
 
+    def decode_cells(
+        self, forks: ForkLatents, cells: Sequence[tuple[int, int, int, int]]
+    ) -> Iterator[Tensor] | None:
+        """Decode each fork's cell alone, in a window; see `maskgrid.hosts.sharing.shared_decoder`.
+
+        Args:
+            forks: n forks of one sheet, B = 1.
+            cells: Top, left, bottom, right of each one's cell, in latents.
+
+        Returns:
+            (1, 3, ., .) float32 in [-1, 1] of each cell's rectangle, one after the other; None where the VAE
+            can't, or a safety checker has to see whole pictures.
+
+        Raises:
+            AutoencoderError: As for `decode`.
+        """
+        vae = self.pipe.vae
+        if not can_share(vae) or getattr(self.pipe, "safety_checker", None) is not None:
+            return None
+        shared = SharedDecoder(vae, self.decode)
+        numbers = forks.numbers
+        sheet = forks.image_latents
+        # Clones of a pipeline share their VAE, whose layers are exchanged meanwhile.
+        return _in_turn(
+            vae, shared.decode(sheet, lambda row: forks[numbers[row]], cells, halo=_DECODED_AROUND)
+        )
+
     def is_flagged(self, picture: Tensor) -> bool:
         """Whether the pipeline's safety checker flags a picture, (1, 3, H, W) in [-1, 1]; no without one."""
         with self.reserve():
@@ -194,9 +224,11 @@ class DiffusersHost:
             RunInterrupted: Ctrl-C.
         """
         self.check_arguments(conditioning)
-        with begin_run(self.pipe, wait=self.wait), torch.no_grad():
+        shared = None if sharing is None else SharedNetwork(self.network, sharing)
+        # Clones of a pipeline share its network, whose layers are exchanged meanwhile.
+        turn = nullcontext() if shared is None else take_turn(self.network, wait=self.wait)
+        with begin_run(self.pipe, wait=self.wait), turn, torch.no_grad():
             begun = time.perf_counter()
-            shared = None if sharing is None else SharedNetwork(self.network, sharing)
             forks = sampling.complete(lambda stretch: self._drive(stretch, steps, conditioning, shared))
             seconds = time.perf_counter() - begun
             _LOG.info("%s: %d forks in %.2f s", type(self.pipe).__name__, len(forks), seconds)
@@ -303,6 +335,12 @@ class DiffusersHost:
                     f"of {len(translator.sigmas)} calls"
                 )
             return translator.complete()
+
+
+def _in_turn(part: Any, made: Iterator[Tensor]) -> Iterator[Tensor]:
+    """What is made one after the other, with a part of a pipeline for this thread alone until all is."""
+    with take_turn(part):
+        yield from made
 
 
 @contextmanager

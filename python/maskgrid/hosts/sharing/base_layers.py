@@ -7,6 +7,7 @@ window's part exchanged. All other layers of the networks that are shared work e
 
 from __future__ import annotations
 
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from torch.nn.functional import conv2d
 from maskgrid.errors import InvalidTypeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from maskgrid.hosts.sharing.exchange_forwards import Change
     from maskgrid.hosts.sharing.windows import Windows
@@ -38,44 +39,59 @@ _FOREIGN = (
 """Layers that look beyond one element, and for which there is no rule."""
 
 
-class Tape:
+class Tape(threading.local):
     """What goes through a network (the base, windows, or neither), and what its layers kept of the base.
 
+    Each thread sees its own, so that a clone that runs beside is not told of these windows.
+
     Attributes:
-        windows: The windows that go through; None for anything else.
-        rows: The row of the base that each window belongs to.
+        pieces: The windows that are to follow the base, and the row of the base that each belongs to; those
+            of one piece go through together.
+        piece: The number of the one that goes through; None for anything else.
         records: Whether the base goes through.
         tokens: How many tokens a transformer makes of the canvas; 0 for networks of maps.
+        in_use: Whether calls of the network are to be shared.
     """
 
     def __init__(self) -> None:
-        self.windows: Windows | None = None
-        self.rows: list[int] = []
+        self.pieces: Sequence[tuple[Windows, list[int]]] = ()
+        self.piece: int | None = None
         self.records = False
         self.tokens = 0
+        self.in_use = False
         self._kept: dict[Any, list[Any]] = {}
         self._turn: dict[Any, int] = {}
 
+    @property
+    def windows(self) -> Windows | None:
+        """The windows that go through; None for anything else."""
+        return None if self.piece is None else self.pieces[self.piece][0]
+
+    @property
+    def rows(self) -> list[int]:
+        """The rows of the base of the windows that go through."""
+        return [] if self.piece is None else self.pieces[self.piece][1]
+
     @contextmanager
-    def record(self) -> Iterator[None]:
-        """Have layers keep what they read, instead of what they kept before."""
-        self._kept, self.records = {}, True
+    def record(self, pieces: Sequence[tuple[Windows, list[int]]]) -> Iterator[None]:
+        """Have layers keep what these windows will want of what they read."""
+        self.pieces, self._kept, self.records = pieces, {}, True
         try:
             yield
         finally:
             self.records = False
 
     @contextmanager
-    def replay(self, windows: Windows, rows: list[int]) -> Iterator[None]:
-        """Have layers find around windows what they kept."""
-        self.windows, self.rows, self._turn = windows, rows, {}
+    def replay(self, piece: int) -> Iterator[None]:
+        """Have layers find around the windows of a piece what they kept."""
+        self.piece, self._turn = piece, {}
         try:
             yield
         finally:
-            self.windows = None
+            self.piece = None
 
     def keep(self, layer: Any, value: Any) -> None:
-        """Keep what a layer read; it may be called several times in one pass."""
+        """Keep something of what a layer read; it may be called several times in one pass."""
         self._kept.setdefault(layer, []).append(value)
 
     def recall(self, layer: Any) -> Any:
@@ -124,20 +140,19 @@ class BaseLayers:
         border = _half_kernel(layer)
         wide = (_round_up(border[0], layer.stride[0]), _round_up(border[1], layer.stride[1]))
 
+        around = border if is_plain else wide
+
         def forward(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
             if tape.records:
-                tape.keep(layer, x)
-            if tape.windows is None:
+                size = x.shape[2:]
+                tape.keep(layer, [w.at(*size).cut_rims(x, rows, around) for w, rows in tape.pieces])
+            if tape.piece is None:
                 return plain(x, *args, **kwargs)
-            base = tape.recall(layer)
-            around = border if is_plain else wide
-            patch = tape.windows.at(*base.shape[2:]).cut(base, tape.rows, border=around)
-            (down, across), (height, width) = around, x.shape[2:]
-            patch[:, :, down : down + height, across : across + width] = x
+            patch = _surround(x, tape.recall(layer)[tape.piece], around)
             if is_plain:
                 options = {"stride": layer.stride, "dilation": layer.dilation, "groups": layer.groups}
                 return conv2d(patch, layer.weight, layer.bias, **options)
-            down, across = down // layer.stride[0], across // layer.stride[1]
+            down, across = around[0] // layer.stride[0], around[1] // layer.stride[1]
             result = plain(patch, *args, **kwargs)
             return result[:, :, down : result.shape[2] - down, across : result.shape[3] - across]
 
@@ -148,50 +163,64 @@ class BaseLayers:
 
         def forward(x: Tensor) -> Tensor:
             if tape.records:
-                tape.keep(layer, (x, *_moments(x, layer.num_groups)))
-            if tape.windows is None:
+                tape.keep(layer, _moments_outside(x, layer.num_groups, tape.pieces))
+            if tape.piece is None:
                 return plain(x)
-            base, mean, squares = tape.recall(layer)
-            windows = tape.windows
-            if base.ndim == 3:
-                windows = windows.on_tokens(base.shape[2])
-                base = base.unflatten(2, windows.canvas)
-            else:
-                windows = windows.at(*base.shape[2:])
-            if windows.is_whole:
-                return plain(x)
-            return _exchange_moments(layer, x, windows.cut(base, tape.rows), mean, squares, tape.rows, base)
+            return _normalise(layer, x, *tape.recall(layer)[tape.piece])
 
         return forward
 
 
-def _exchange_moments(
-    layer: Any, x: Tensor, old: Tensor, mean: Tensor, squares: Tensor, rows: list[int], base: Tensor
-) -> Tensor:
-    """Normalise windows x by the moments of their canvas, in which they take the place of `old`.
+def _surround(x: Tensor, rims: tuple[Tensor, ...], border: tuple[int, int]) -> Tensor:
+    """Windows (n, C, height, width) with their rims around them."""
+    (down, across), (height, width) = border, x.shape[2:]
+    patch = x.new_empty(*x.shape[:2], height + 2 * down, width + 2 * across)
+    above, below, left, right = rims
+    patch[:, :, :down], patch[:, :, down + height :] = above, below
+    middle = patch[:, :, down : down + height]
+    middle[..., :across], middle[..., across + width :] = left, right
+    middle[..., across : across + width] = x
+    return patch
 
-    With mu the base's mean and N its elements, the sums of (value - mu) and its square change by those of the
-    window less those of what it replaces.
+
+def _moments_outside(
+    base: Tensor, groups: int, pieces: Sequence[tuple[Windows, list[int]]]
+) -> list[tuple[Tensor, Tensor, int]]:
+    """The canvas's moments without what lies in windows, for each piece.
+
+    Returns:
+        The mean mu of each window's canvas (n, groups), the sums of (value - mu) and of its square over all
+        that is outside the window (2, n, groups), and the canvas's elements in a group.
     """
-    groups, count = layer.num_groups, base[0].numel() // layer.num_groups
-    mu = mean[rows]
-    new_sum, new_squares = _sums(x, groups, mu)
-    old_sum, old_squares = _sums(old, groups, mu)
-    shift = (new_sum - old_sum) / count
-    variance = (squares[rows] + new_squares - old_squares) / count - shift.square()
+    mean, squares = _moments(base, groups)
+    count = base[0].numel() // groups
+    outside = []
+    for whole, rows in pieces:
+        if base.ndim == 3:
+            windows = whole.on_tokens(base.shape[2])
+            maps = base.reshape(*base.shape[:2], *windows.canvas)
+        else:
+            windows, maps = whole.at(*base.shape[2:]), base
+        mu = mean[rows]
+        inside = _sums(windows.cut(maps, rows), groups, mu)
+        outside.append((mu, torch.stack([-inside[0], squares[rows] - inside[1]]), count))
+    return outside
+
+
+def _normalise(layer: Any, x: Tensor, mu: Tensor, outside: Tensor, count: int) -> Tensor:
+    """Normalise windows by the moments of their canvas, of which they are the rest."""
+    inside = _sums(x, layer.num_groups, mu)
+    shift = (outside[0] + inside[0]) / count
+    variance = (outside[1] + inside[1]) / count - shift.square()
     scale = torch.rsqrt(variance.clamp(min=0) + layer.eps)
-    weight = torch.ones(x.shape[1], device=x.device) if layer.weight is None else layer.weight.float()
-    bias = torch.zeros(x.shape[1], device=x.device) if layer.bias is None else layer.bias.float()
-    per_channel = x.shape[1] // groups
-    factor = scale.repeat_interleave(per_channel, 1) * weight
-    offset = bias - (mu + shift).repeat_interleave(per_channel, 1) * factor
-    axes = (1,) * (x.ndim - 2)
-    factor, offset = factor.reshape(*factor.shape, *axes), offset.reshape(*offset.shape, *axes)
-    return (
-        torch.addcmul(offset.to(x.dtype), x, factor.to(x.dtype))
-        if x.dtype == torch.float32
-        else (x.float() * factor + offset).to(x.dtype)
-    )
+    per_channel = x.shape[1] // layer.num_groups
+    factor = scale.repeat_interleave(per_channel, 1)
+    offset = -(mu + shift).repeat_interleave(per_channel, 1) * factor
+    if layer.weight is not None:
+        weight, bias = layer.weight.float(), layer.bias.float()
+        factor, offset = factor * weight, offset * weight + bias
+    shape = (*factor.shape, *(1,) * (x.ndim - 2))
+    return torch.addcmul(offset.reshape(shape), x.float(), factor.reshape(shape)).to(x.dtype)
 
 
 def _moments(x: Tensor, groups: int) -> tuple[Tensor, Tensor]:

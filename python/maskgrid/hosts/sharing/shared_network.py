@@ -121,9 +121,11 @@ class SharedNetwork:
         changes: list[Change] = [] if self._layers is None else list(self._layers.changes)
         changes += [*self._attention.changes(network), (network, self._share(ask))]
         with nullcontext() if self._tokens is None else self._tokens.installed(), exchange_forwards(changes):
+            self._tape.in_use = True
             try:
                 yield
             finally:
+                self._tape.in_use = False
                 self._tape.forget()
 
     def _share(self, ask: Callable[[], SharedInput | None]) -> Callable[..., Any]:
@@ -131,7 +133,7 @@ class SharedNetwork:
 
         def change(network: Any, plain: Callable[..., Any]) -> Callable[..., Any]:
             def forward(*args: Any, **kwargs: Any) -> Any:
-                shared = ask()
+                shared = ask() if self._tape.in_use else None
                 if shared is None:
                     return plain(*args, **kwargs)
                 arguments = dict(self._signature.bind(network, *args, **kwargs).arguments)
@@ -158,13 +160,14 @@ class SharedNetwork:
         base = torch.cat([_complete(shared.base[group[0] % batch][None], x) for group in groups])
         if self._tokens is not None:
             self._tape.tokens = base.shape[1] if base.ndim == 3 else _count_tokens(base, self._kind.align)
-        with self._tape.record():
+        base_rows = {row: number for number, group in enumerate(groups) for row in group}
+        pieces = self._pieces(shared, count)
+        with self._tape.record([(windows, [base_rows[row] for row in rows]) for rows, windows in pieces]):
             told = average_rows(arguments, count, groups)
             answer = plain(**{name: base.to(x.dtype)}, **told)
-        base_rows = {row: number for number, group in enumerate(groups) for row in group}
         result = _output_of(answer)[[base_rows[row] for row in range(count)]]
-        for rows, windows in self._pieces(shared, count):
-            with self._tape.replay(windows, [base_rows[row] for row in rows]):
+        for number, (rows, windows) in enumerate(pieces):
+            with self._tape.replay(number):
                 given = self._cut(name, x, arguments, count, rows, windows)
                 self._paste(_output_of(plain(**given)), result, rows, windows)
         self._tape.forget()

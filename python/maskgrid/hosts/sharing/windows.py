@@ -70,24 +70,51 @@ class Windows:
         found: Windows = self._found[count]
         return found
 
-    def cut(self, maps: Tensor, rows: Sequence[int], *, border: tuple[int, int] = (0, 0)) -> Tensor:
-        """Cut each window out of a map of the whole canvas, with what lies around it.
+    def cut(self, maps: Tensor, rows: Sequence[int]) -> Tensor:
+        """Cut each window out of a map of the whole canvas.
 
         Args:
             maps: (K, C, *canvas).
             rows: The map of each window.
-            border: Elements above and below, left and right; zeros beyond the canvas.
 
         Returns:
-            (n, C, height + 2 * border[0], width + 2 * border[1]), new memory.
+            (n, C, height, width), new memory.
         """
-        padded = pad(maps, (border[1], border[1], border[0], border[0])) if any(border) else maps
-        height, width = (side + 2 * more for side, more in zip(self.size, border, strict=True))
+        height, width = self.size
         return torch.stack(
             [
-                padded[row, :, top : top + height, left : left + width]
+                maps[row, :, top : top + height, left : left + width]
                 for row, (top, left) in zip(rows, self.places, strict=True)
             ]
+        )
+
+    def cut_rims(self, maps: Tensor, rows: Sequence[int], border: tuple[int, int]) -> tuple[Tensor, ...]:
+        """Cut what lies around each window, zeros beyond the canvas.
+
+        Args:
+            maps: (K, C, *canvas).
+            rows: The map of each window.
+            border: Elements above and below, left and right.
+
+        Returns:
+            Above and below (n, C, border[0], width + 2 * border[1]), left and right
+            (n, C, height, border[1]), new memory.
+        """
+        down, across = border
+        padded = pad(maps, (across, across, down, down))
+        height, width = self.size
+        places = [(row, *place) for row, place in zip(rows, self.places, strict=True)]
+
+        def strip(top: int, left: int, high: int, wide: int) -> Tensor:
+            return torch.stack(
+                [padded[r, :, t + top : t + top + high, x + left : x + left + wide] for r, t, x in places]
+            )
+
+        return (
+            strip(0, 0, down, width + 2 * across),
+            strip(down + height, 0, down, width + 2 * across),
+            strip(down, 0, height, across),
+            strip(down, across + width, height, across),
         )
 
     def paste(self, windows: Tensor, maps: Tensor, rows: Sequence[int]) -> None:
