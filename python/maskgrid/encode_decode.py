@@ -10,13 +10,12 @@ import numpy as np
 import torch
 
 from maskgrid.errors import (
-    AutoencoderError,
     MaskGridWarning,
     RunInterrupted,
     attach_finished,
-    in_one_line,
     is_out_of_memory,
 )
+from maskgrid.hosts.diffusers.vae_precision import explain_short_memory
 from maskgrid.pictures.pixel_arrays import extend_border
 from maskgrid.sampling import ForkLatents
 
@@ -41,12 +40,7 @@ def encode_sheet(host: DiffusersHost, pixels: NDArray[np.uint8], canvas: Size) -
         AutoencoderError: It did not fit into memory.
     """
     tensor = torch.from_numpy(extend_border(pixels, canvas)).permute(2, 0, 1)[None].float()
-    try:
-        return host.encode(tensor / 127.5 - 1)
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise _short_of_memory("the sheet could not be encoded", error) from error
+    return host.encode(tensor / 127.5 - 1)
 
 
 def decode_forks(
@@ -143,7 +137,7 @@ def _in_our_words(error: BaseException, done: int, count: int) -> BaseException:
             f"interrupted after {done} of {count} forks were decoded; they are in `result`, all in `latents`"
         )
     if is_out_of_memory(error):
-        return _short_of_memory(f"fork {done + 1} of {count} could not be decoded", error)
+        return explain_short_memory(f"fork {done + 1} of {count} could not be decoded", error)
     return error
 
 
@@ -154,12 +148,4 @@ def _warn_of_flagged(cell: int) -> None:
         "allowed: another prompt or seed, or a pipeline with safety_checker=None",
         MaskGridWarning,
         stacklevel=2,
-    )
-
-
-def _short_of_memory(what: str, error: BaseException) -> AutoencoderError:
-    reason = in_one_line(str(error).split(". ")[0])
-    return AutoencoderError(
-        f"out of memory: {what}; allowed: pipe.vae.enable_tiling(), half precision, or a smaller sheet "
-        f"({reason})"
     )

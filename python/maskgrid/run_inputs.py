@@ -118,6 +118,7 @@ def _check_numbers(options: RunOptions) -> None:
             raise InvalidValueError(f"feather is {value}; allowed: 0 or more pixels")
     if options.controls.fork_at is not None:
         check_count("fork_at", options.controls.fork_at, 0, options.steps)
+    _check_steps(options)
     for name in ("callback", "decode_callback"):
         value = getattr(options, name)
         if value is not None and not callable(value):
@@ -125,6 +126,19 @@ def _check_numbers(options: RunOptions) -> None:
     if options.prompt is None and not any("prompt_embeds" in name for name in options.pipe_kwargs):
         raise InvalidValueError(
             "prompt is missing; allowed: a text for all cells, or one for each ('' for none)"
+        )
+
+
+def _check_steps(options: RunOptions) -> None:
+    """Refuse a range of steps in which there is none, which would give the sheet back unchanged."""
+    controls = options.controls
+    if not isinstance(controls.schedule, str):
+        return
+    end = controls.steps if controls.end_at_step is None else min(controls.end_at_step, controls.steps)
+    if controls.start_at_step >= end:
+        raise InvalidValueError(
+            f"start_at_step is {controls.start_at_step}, and the steps end at {end}, so none is left; "
+            "allowed: a start before the end"
         )
 
 

@@ -7,7 +7,9 @@ from PIL import Image
 
 
 def sample(files: list[str], model: Path, *more: str) -> list[str]:
-    settings = ["--prompt", "a sad face", "--steps", "2", "--mode", "fork", "--device", "cpu"]
+    settings = ["--prompt", "a sad face", "--steps", "2", "--device", "cpu"]
+    if "--fork-at" not in more:
+        settings += ["--mode", "fork"]
     return ["sample", *files, "--model", str(model), *settings, *more]
 
 

@@ -50,6 +50,7 @@ def test_every_command_has_help(command, capsys):
         ["sample", "--steps", "many"],
         ["sample", "--gap", "1,2,3"],
         ["mask", "a.png"],
+        ["sample", "--mode", "fork", "--fork-at", "3"],
         ["sample"],
     ],
 )
@@ -152,7 +153,7 @@ def code_of(argv: list[str]) -> int:
         (["--micro-batch", "0"], 2, "argument --micro-batch: invalid value: '0'"),
         (["--denoise", "2"], 2, "--denoise is 2"),
         (["--seed", "-1"], 2, "--seed is -1"),
-        (["--fork-at", "99"], 2, "--fork-at is 99"),
+        (["--fork-at", "1"], 2, "argument --fork-at: not allowed with argument --mode"),
         (["--fork-seeds", "1,2"], 2, "--fork-seeds has 2 items"),
         (["--prompt", "a", "--prompt", "b"], 2, "--prompt has"),
         (["--start", "3", "--end", "2"], 2, "--start is 3 and --end 2"),
@@ -160,13 +161,22 @@ def code_of(argv: list[str]) -> int:
 )
 def test_what_no_model_could_do_is_said_before_one_is_loaded(files, model_folder, capsys, wrong, code, said):
     assert code_of([*sample(files, model_folder, "--out", "out"), *wrong]) == code
-    first = capsys.readouterr().err
+    printed = capsys.readouterr().err
+    assert said in printed
+    assert "loading" not in printed
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [(["--fork-at", "99"], "--fork-at is 99"), (["--start", "3", "--end", "2"], "--start is 3 and --end 2")],
+)
+def test_so_it_is_when_a_manifest_is_made_again(files, model_folder, capsys, wrong, said):
     assert main(sample(files, model_folder, "--out", "out")) == 0
     capsys.readouterr()
-    assert code_of(["sample", "--from", "out", "--out", "again", *wrong]) == code
-    for printed in (first, capsys.readouterr().err):
-        assert said in printed
-        assert "loading" not in printed
+    assert code_of(["sample", "--from", "out", "--out", "again", *wrong]) == 2
+    printed = capsys.readouterr().err
+    assert said in printed
+    assert "loading" not in printed
 
 
 def test_prompts_for_each_cell(files, model_folder):

@@ -172,6 +172,21 @@ def test_code_of_a_model_is_never_run(values, file, text, copy, hub):
         assert message.endswith("no code of a model is run")
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="has what is asked for")
+def test_a_device_that_is_not_here_is_named(copy):
+    with pytest.raises(MaskGridError) as raised:
+        load_pipeline(str(copy), device="cuda")
+    assert str(raised.value).startswith("device is 'cuda', which torch can't use on this machine (")
+
+
+def test_code_behind_a_link_is_found(copy, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "pipeline.py").write_text(UNSAFE)
+    (copy / "unet" / "more").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    (copy / "unet" / "again").symlink_to(copy, target_is_directory=True)
+    assert error_of(copy).endswith("no code of a model is run")
+
+
 def test_an_unknown_id_without_a_network_says_what_to_do(cache):
     message = error_of("owner/nothing")
     assert "model 'owner/nothing' is not in the Hugging Face cache, and the hub can't be reached" in message

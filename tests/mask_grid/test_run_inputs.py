@@ -47,6 +47,8 @@ def job(sheet, stencil) -> dict:
         ({"denoise": 2}, InvalidValueError, "denoise is 2"),
         ({"seed": -1}, InvalidValueError, "seed is -1"),
         ({"start_at_step": 3, "end_at_step": 2}, InvalidValueError, "start_at_step is 3"),
+        ({"start_at_step": 25}, InvalidValueError, "none is left; allowed: a start before the end"),
+        ({"steps": 4, "end_at_step": 9, "start_at_step": 4}, InvalidValueError, "the steps end at 4"),
         ({"callback": 1}, InvalidTypeError, "callback is int; allowed: a function"),
         ({"control_image": np.zeros((8, 9), np.uint8)}, InvalidValueError, "control_image is 8 x 9 px"),
         ({"reference_image": "none.png"}, MaskGridError, "reference_image: there is no file none.png"),

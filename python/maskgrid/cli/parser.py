@@ -123,8 +123,9 @@ def _demo(parser: argparse.ArgumentParser) -> None:
     )
     _running(parser)
     sampling = parser.add_argument_group("sampling")
-    sampling.add_argument("--mode", default="fork", choices=MODES, help="see sample (default: %(default)s)")
-    sampling.add_argument(
+    parting = sampling.add_mutually_exclusive_group()
+    parting.add_argument("--mode", default="fork", choices=MODES, help="see sample (default: %(default)s)")
+    parting.add_argument(
         "--fork-at", type=int, metavar="STEP", help="where the forks part, in place of a mode"
     )
     sampling.add_argument("--steps", type=count, default=20, metavar="N", help="(default: %(default)s)")
@@ -175,12 +176,13 @@ def _sample(parser: argparse.ArgumentParser) -> None:
 
 def _controls(group: Any) -> None:
     """Names are those of `MaskGrid.__call__`; an option that is not given is None and is left to it."""
-    group.add_argument(
+    parting = group.add_mutually_exclusive_group()
+    parting.add_argument(
         "--mode",
         choices=MODES,
         help="sample: all cells together, then fork (the default); fork: each alone",
     )
-    group.add_argument(
+    parting.add_argument(
         "--fork-at",
         type=int,
         metavar="STEP",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from maskgrid.errors import InvalidValueError
+from maskgrid.errors import InvalidValueError, in_one_line
 
 __all__ = ["DTYPES", "choose_device", "choose_dtype", "dtype_argument"]
 
@@ -17,7 +17,7 @@ def choose_device(device: str | None) -> Any:
     """A torch device: the one that was asked for, else an accelerator where there is one, else the CPU.
 
     Raises:
-        InvalidValueError: A name that torch does not know.
+        InvalidValueError: A name that torch does not know, or a device that it can't use here.
     """
     import torch
 
@@ -25,11 +25,21 @@ def choose_device(device: str | None) -> Any:
         backends = (("cuda", torch.cuda), ("mps", torch.backends.mps), ("xpu", getattr(torch, "xpu", None)))
         device = next((name for name, backend in backends if backend and backend.is_available()), "cpu")
     try:
-        return torch.device(device)
+        found = torch.device(device)
     except RuntimeError as error:
         raise InvalidValueError(
             f"device is {device!r}; allowed: names like 'cpu', 'cuda', 'cuda:1'"
         ) from error
+    try:
+        torch.zeros(1, device=found).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        # Each backend says in its own words what it wants: a driver, another build of torch, fewer ordinals.
+        reason = in_one_line(str(error).split(". ")[0])
+        raise InvalidValueError(
+            f"device is {device!r}, which torch can't use on this machine ({reason}); allowed: 'cpu', or an "
+            "accelerator that is here"
+        ) from error
+    return found
 
 
 def choose_dtype(dtype: str | None, device: Any, *, has_unet: bool) -> Any:

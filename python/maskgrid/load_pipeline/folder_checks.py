@@ -8,14 +8,15 @@ versions of diffusers run unasked; settings that name code; weights in pickles.
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maskgrid.errors import MaskGridError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 __all__ = ["ONLY_SAFETENSORS", "Part", "check_files", "find_parts"]
 
@@ -173,6 +174,11 @@ def _walk_settings(settings: Any) -> Iterator[tuple[str, Any]]:
 
 def _files_below(place: Path) -> Iterator[Path]:
     """Files at any depth, through links too, as the libraries would find them."""
-    for path in sorted(place.rglob("*")):
-        if path.is_file():
-            yield path
+    seen: set[Path] = set()
+    for folder, folders, files in os.walk(place, followlinks=True):
+        real = Path(folder).resolve()
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        yield from (Path(folder) / name for name in sorted(files))

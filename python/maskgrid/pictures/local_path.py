@@ -34,8 +34,8 @@ def local_path(path: str | os.PathLike[str], name: str = "path") -> Path:
         raise InvalidTypeError(f"{name} is a {type(path).__name__}; allowed: a path") from error
     if _URL.match(text):
         raise InvalidValueError(
-            f"{name} is the URL {text[:100]!r}; allowed: a path on this machine. Bring the file here; the "
-            'bytes of a picture are taken in place of a path, such as fsspec.open(url, "rb").open().read()'
+            f"{name} is the URL {text[:100]!r}; allowed: a path on this machine. fsspec brings files from "
+            'there and back; for a picture its bytes do, too, such as fsspec.open(url, "rb").open().read()'
         )
     try:
         return Path(text).expanduser()

@@ -1,7 +1,7 @@
 """The families of pipelines that can be hosted, and which of them a pipeline belongs to.
 
-A family is told by how a class's name begins. `docs/diffusers.md` lists every class of diffusers that this
-takes.
+A family is told by how a class's name begins, or that of a pipeline which it extends. `docs/diffusers.md`
+lists every class of diffusers that this takes, which a test compares.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ def family_of(pipe: Any) -> PipelineFamily:
         family = make(pipe)
     except AttributeError as error:
         raise InvalidTypeError(
-            f"{kind.__name__} has a {type(pipe.vae).__name__} as its VAE, which its family is not known to "
-            f"have ({error}); allowed: the VAE that the pipeline was made for, or AutoencoderTiny where "
-            "that is an AutoencoderKL"
+            f"{kind.__name__} with a {type(pipe.vae).__name__} and a {type(network).__name__} is not what "
+            f"its family is known to have ({error}); allowed: the VAE and network that the pipeline was "
+            "made for, or AutoencoderTiny in place of an AutoencoderKL"
         ) from error
     _check_channels(kind.__name__, network, family)
     return family
@@ -106,7 +106,12 @@ def supported_families() -> list[str]:
 
 def _maker_of(kind: type) -> Callable[[Any], PipelineFamily] | None:
     """What makes a pipeline's family, by its class's name or that of a class which it extends."""
+    from diffusers import DiffusionPipeline
+
     for each in kind.__mro__:
+        # Mixins are named after a family too, and pipelines of any other family have them.
+        if not issubclass(each, DiffusionPipeline):
+            continue
         for names, make in _FAMILIES:
             if each.__name__.startswith(names):
                 if any(word in each.__name__ for word in _OTHER_NAMES):
@@ -227,7 +232,9 @@ _NEEDED = ("latents", "height", "width", "num_inference_steps", "output_type", "
 # Arguments, and parts of names, of pipelines that share a family's name and have another loop.
 _OTHER_JOBS = ("strength", "mask_image", "control_mask", "max_area")
 _OTHER_NAMES = (
+    "AttendAndExcite",
     "Edit",
+    "GLIGEN",
     "ImageVariation",
     "Inpaint",
     "KV",
@@ -235,6 +242,7 @@ _OTHER_NAMES = (
     "Layered",
     "Omni",
     "Panorama",
+    "Paradigms",
     "Pix2Pix",
     "QwenImage21",
     "SAG",

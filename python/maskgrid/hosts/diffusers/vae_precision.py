@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["run_vae"]
+__all__ = ["explain_short_memory", "run_vae"]
 
 
 def run_vae(vae: Any, work: Callable[[Tensor], Tensor], given: Tensor, *, what: str) -> Tensor:
@@ -38,14 +38,24 @@ def run_vae(vae: Any, work: Callable[[Tensor], Tensor], given: Tensor, *, what: 
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        reason = in_one_line(str(error).split(". ")[0])
-        raise AutoencoderError(
-            f"out of memory: the VAE could not {what}; allowed: pipe.vae.enable_tiling(), half precision, "
-            f"the pipeline's own offloading, or a smaller sheet ({reason})"
-        ) from error
+        raise explain_short_memory(f"the VAE could not {what}", error) from error
     if not bool(result.isfinite().all()):
         raise AutoencoderError(_explain_overflow(vae, dtype, given, what))
     return result
+
+
+def explain_short_memory(what: str, error: BaseException) -> AutoencoderError:
+    """The error to raise where a VAE ran out of memory, with what helps.
+
+    Args:
+        what: Whose picture it was, in words.
+        error: What was raised.
+    """
+    reason = in_one_line(str(error).split(". ")[0])
+    return AutoencoderError(
+        f"out of memory: {what}; allowed: pipe.vae.enable_tiling(), half precision, the pipeline's own "
+        f"offloading, or a smaller sheet ({reason})"
+    )
 
 
 def _explain_overflow(vae: Any, dtype: torch.dtype, given: Tensor, what: str) -> str:
