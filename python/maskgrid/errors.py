@@ -2,6 +2,7 @@
 
     MaskGridError
     +-- InvalidValueError   (ValueError)    a number, shape or name that is not allowed
+    +-- GridError           (ValueError)    a picture in which no grid can be found
     +-- InvalidTypeError    (TypeError)     an object or dtype that is not allowed
     +-- InvalidBufferError  (BufferError)   memory that can't be read or written
     +-- MissingExtraError   (ImportError)   a package that is not installed; the message says what to install
@@ -32,6 +33,7 @@ __all__ = [
     "CallbackError",
     "CancelledError",
     "DenoiserError",
+    "GridError",
     "InvalidBufferError",
     "InvalidTypeError",
     "InvalidValueError",
@@ -67,6 +69,10 @@ class MaskGridWarning(UserWarning):
 
 class InvalidValueError(MaskGridError, ValueError):
     """A number, shape or name that is not allowed."""
+
+
+class GridError(MaskGridError, ValueError):
+    """A picture in which no grid can be found, or none that can be relied on."""
 
 
 class InvalidTypeError(MaskGridError, TypeError):

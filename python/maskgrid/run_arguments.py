@@ -49,6 +49,7 @@ class RunArguments(ControlOptions, total=False):
     max_pixels: int | None
     rows: int
     columns: int
+    cell: Pixels | None
     gap: Pixels
     margin: Pixels
     prompt: Texts | None
@@ -82,6 +83,7 @@ class RunOptions:
     max_pixels: int | None = None
     rows: int = 1
     columns: int = 1
+    cell: Pixels | None = None
     gap: Pixels = 0
     margin: Pixels = 0
     prompt: Any = None
@@ -113,7 +115,7 @@ class RunOptions:
         """What a record of the run should have besides its controls' defaults, callbacks left out."""
         always = ("rows", "columns", "gap", "margin", "prompt", "negative_prompt", "cfg", "coverage")
         values = {name: getattr(self, name) for name in (*always, "feather", "micro_batch")}
-        others = (*TEXTS, "control_image", "reference_image", "max_pixels")
+        others = (*TEXTS, "control_image", "reference_image", "max_pixels", "cell")
         values |= {name: getattr(self, name) for name in others if getattr(self, name) is not None}
         return {**values, **{name: getattr(self.controls, name) for name in self.chosen}, **self.pipe_kwargs}
 

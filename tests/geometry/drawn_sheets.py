@@ -1,4 +1,4 @@
-"""Draws sheets at random with what is known of them: where the cells lie, what lies in each, what can be seen.
+"""Draws sheets at random with what is known of them: where cells lie, what lies in each, what can be seen.
 
 Sprites, sprites on boxes, and pictures of smooth or rough noise; on transparent or coloured ground; gutters,
 lines or nothing between the cells; margins of all kinds; empty cells; JPEG.
@@ -89,6 +89,9 @@ class _Layout:
     gap: Pair
     margin: tuple[int, int, int, int]
 
+    def __str__(self) -> str:
+        return f"{self.rows} x {self.columns}, cell {self.cell}, gap {self.gap}, margin {self.margin}"
+
     def corner(self, row: int, column: int) -> Pair:
         return (
             self.margin[0] + row * (self.cell[0] + self.gap[0]),
@@ -123,13 +126,21 @@ def draw_sheet(rng: np.random.Generator, *, largest: int = 256) -> DrawnSheet:
     shows = has_lines or (has_boxes and (boxes_differ or _has_gaps(layout)))
     if not is_clear:
         pixels = pixels[..., :3]
-    words = f"{style} {layout} {'lines ' * has_lines}{'clear ' * is_clear}empty={empty}"
+    words = f"{style}{' lines' * has_lines}{' clear' * is_clear}, {layout}, empty {empty}"
     if is_jpeg:
         quality = int(rng.integers(60, 96))
-        pixels, words = _through_jpeg(pixels, quality), f"{words} jpeg {quality}"
+        pixels, words = _through_jpeg(pixels, quality), f"{words}, jpeg {quality}"
     return DrawnSheet(
-        np.ascontiguousarray(pixels), layout.rows, layout.columns, layout.cell, layout.gap,
-        layout.corner(0, 0), tuple(sprites), shows, is_jpeg, words,
+        np.ascontiguousarray(pixels),
+        layout.rows,
+        layout.columns,
+        layout.cell,
+        layout.gap,
+        layout.corner(0, 0),
+        tuple(sprites),
+        shows,
+        is_jpeg,
+        words,
     )
 
 

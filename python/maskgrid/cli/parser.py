@@ -134,6 +134,7 @@ def _demo(parser: argparse.ArgumentParser) -> None:
 
 def _sample(parser: argparse.ArgumentParser) -> None:
     _inputs(parser, required=False)
+    _detect(parser, "; refused where that is not sure")
     parser.add_argument(
         "--from",
         dest="manifest",
@@ -247,6 +248,7 @@ def _blend_controls(group: Any) -> None:
 
 def _plan(parser: argparse.ArgumentParser) -> None:
     _inputs(parser, required=True)
+    _detect(parser, "; without --mask that is all")
     scale = parser.add_mutually_exclusive_group()
     scale.add_argument(
         "--model", default="bundled", help="as for sample: its pixels per latent cell (default: %(default)s)"
@@ -327,11 +329,17 @@ def _comfyui(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", metavar="PATH", help="the folder of ComfyUI, 0.14.0 or newer")
 
 
+def _detect(parser: argparse.ArgumentParser, more: str) -> None:
+    parser.add_argument(
+        "--detect",
+        action="store_true",
+        help=f"find rows, columns, gap and margin in the pixels, and say them and the runners-up{more}",
+    )
+
+
 def _inputs(parser: argparse.ArgumentParser, *, required: bool) -> None:
     parser.add_argument("--image", required=required, help="the sheet")
-    parser.add_argument(
-        "--mask", required=required, help="the stencil, white may change: as large as a cell or as the sheet"
-    )
+    parser.add_argument("--mask", help="the stencil, white may change: as large as a cell or as the sheet")
     _reading(parser)
     _grid(parser)
 

@@ -83,7 +83,8 @@ impl GridBuilder {
         Ok(self.build(cell, canvas))
     }
 
-    /// The grid of cells of this size at the top left of a canvas of that size.
+    /// The grid of cells of this size in a canvas of that size: the margin lies before the first cell, and after the
+    /// last one what is left.
     ///
     /// # Errors
     /// When a number is outside its range or the cells need more room than the canvas has.

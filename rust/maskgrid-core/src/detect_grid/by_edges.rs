@@ -7,6 +7,14 @@ use super::line_profiles::Lines;
 
 /// The strongest steps, of which layouts are made.
 const PEAKS: usize = 48;
+/// The weakest of them, as a share of the strongest.
+const WEAKEST_PEAK: f32 = 0.2;
+/// How far above the usual step an edge has to be to count in full: without it, chance would do in small pictures.
+const FULL_EDGE: f64 = 0.12;
+/// A line with less unrest is calm, in a picture with noise and in one without.
+const CALM: (f32, f32) = (0.1, 0.005);
+/// How much of a step counts as one of its own 0, 1, 2, 3 pixels from an edge, where noise blurs edges.
+const BLURRED: [f32; 4] = [0.0, 0.75, 0.75, 0.85];
 
 /// What is known of the steps along an axis.
 struct Steps<'a> {
@@ -30,19 +38,15 @@ pub(super) fn guess_by_edges(lines: &Lines) -> Vec<Guess> {
     for count in 2..=MOST_COUNT.min(length / LEAST_CELL) {
         consider(&steps, Layout { count, start: 0, cell: length / count, gap: 0 }, &mut guesses);
     }
-    let mut peaks: Vec<usize> = steps.order.iter().take(PEAKS).copied().collect();
-    let least = steps.order.first().map_or(0.0, |&first| lines.step[first]) * 0.2;
-    peaks.retain(|&peak| lines.step[peak] > least);
-    peaks.sort_unstable();
-    let mut ends = peaks.clone();
-    ends.push(length);
-    let mut starts = peaks.clone();
-    starts.insert(0, 0);
+    let peaks = steps.peaks();
+    let starts: Vec<usize> = [0].into_iter().chain(peaks.iter().copied()).collect();
+    let ends: Vec<usize> = peaks.into_iter().chain([length]).collect();
     for &start in &starts {
         for &end in ends.iter().filter(|&&end| end >= start + LEAST_CELL) {
-            consider(&steps, Layout { count: 1, start, cell: end - start, gap: 0 }, &mut guesses);
-            for &next in ends.iter().filter(|&&next| next >= end && next < length && next - end <= end - start) {
-                consider_pitch(&steps, start, end - start, next - end, &mut guesses);
+            let cell = end - start;
+            consider(&steps, Layout { count: 1, start, cell, gap: 0 }, &mut guesses);
+            for &next in ends.iter().filter(|&&next| next >= end && next < length && next - end <= cell) {
+                consider_pitch(&steps, start, cell, next - end, &mut guesses);
             }
         }
     }
@@ -80,7 +84,7 @@ impl<'a> Steps<'a> {
     fn of(lines: &'a Lines) -> Self {
         let mut order: Vec<usize> = (1..lines.step.len()).collect();
         order.sort_by(|&a, &b| lines.step[b].total_cmp(&lines.step[a]));
-        let level = if lines.is_noisy { 0.1 } else { 0.005 };
+        let level = if lines.is_noisy { CALM.0 } else { CALM.1 };
         let mut calm = vec![0];
         let mut sum = 0;
         for &unrest in &lines.unrest {
@@ -95,7 +99,16 @@ impl<'a> Steps<'a> {
         Self { step: &lines.step, order, calm, unrest, usual, is_noisy: lines.is_noisy }
     }
 
-    /// How much calmer it is between cells and around them than inside, 0.3 to 1.
+    /// The places of the strongest steps, in order.
+    fn peaks(&self) -> Vec<usize> {
+        let least = self.order.first().map_or(0.0, |&first| self.step[first]) * WEAKEST_PEAK;
+        let mut peaks: Vec<usize> = self.order.iter().take(PEAKS).copied().collect();
+        peaks.retain(|&peak| self.step[peak] > least);
+        peaks.sort_unstable();
+        peaks
+    }
+
+    /// How much calmer it is between cells and around them than inside, 0.15 to 1.
     fn calmness(&self, layout: Layout) -> f64 {
         let length = self.step.len();
         let end = if layout.has_rest(length) { length } else { layout.end() };
@@ -122,65 +135,73 @@ impl<'a> Steps<'a> {
         if start >= end { 1.0 } else { f64::from(self.calm[end] - self.calm[start]) / (end - start) as f64 }
     }
 
-    /// How strong the weakest edge is beside the strongest step that is no edge; None where it can't be.
+    /// How strong the weakest edge is beside the strongest step that is no edge, 0 to 1; None where it can't be.
     fn score(&self, layout: Layout) -> Option<f64> {
         let length = self.step.len();
-        let Layout { count, start, cell, gap } = layout;
-        let end = layout.end();
-        if cell < LEAST_CELL || end > length || start >= cell + gap || length - end >= cell + gap {
+        let Layout { start, cell, gap, .. } = layout;
+        let pitch = layout.pitch();
+        let is_possible = cell >= LEAST_CELL && layout.end() <= length;
+        if !is_possible || start >= pitch || length - layout.end() >= pitch || !self.has_calm_spaces(layout) {
             return None;
         }
-        let is_calm = |start: usize, end: usize| {
-            self.is_noisy || self.calm_share(start, end) >= 0.95
-        };
-        let has_rest = layout.has_rest(length);
-        if !is_calm(0, start) || (!has_rest && !is_calm(end, length)) {
-            return None;
-        }
-        let mut edges = Vec::with_capacity(2 * count);
-        let mut inner = Vec::with_capacity(2 * count);
-        let mut last_empty = false;
-        for (index, range) in layout.cells().enumerate() {
-            let empty = count > 2 && gap > 0 && self.is_plain(range.start, range.end);
-            if index > 0 && gap > 0 && !is_calm(range.start - gap, range.start) {
-                return None;
-            }
-            if range.start > 0 && !empty && !(gap == 0 && last_empty) {
-                edges.push(self.step[range.start]);
-                inner.extend((index > 0).then_some(self.step[range.start]));
-            }
-            let shared = gap == 0 && index + 1 < count;
-            if range.end < length && !empty && !shared && !(has_rest && index + 1 == count) {
-                edges.push(self.step[range.end]);
-                inner.extend((index + 1 < count).then_some(self.step[range.end]));
-            }
-            last_empty = empty;
-        }
-        if edges.is_empty() {
-            return None;
-        }
-        let least = edges.iter().copied().fold(f32::INFINITY, f32::min);
-        inner.sort_by(f32::total_cmp);
-        let middle = inner.get((inner.len().max(1) - 1) / 2).copied().unwrap_or(least);
-        let weak = f64::from(least.min(middle) + middle.max(least)) / 2.0;
-        let other = f64::from(self.strongest_other(layout));
-        let usual = f64::from(self.usual);
+        let weak = self.weak_edge(layout)?;
+        let (other, usual) = (f64::from(self.strongest_other(layout)), f64::from(self.usual));
         let ratio = (weak - usual).max(0.0) / ((other - usual).max(0.0) + 0.03);
         let power = ratio.powi(4);
-        let strength = ((weak - usual) / 0.12).clamp(0.0, 1.0);
-        let width = 1.0 - 0.2 * (gap as f64 / cell as f64).powi(2);
-        let room = if start.max(length - end) as f64 > 0.8 * layout.pitch() as f64 { 0.6 } else { 1.0 };
-        Some(power / (2.4 + power) * self.calmness(layout) * strength * width * room)
+        let strength = ((weak - usual) / FULL_EDGE).clamp(0.0, 1.0);
+        let slimness = 1.0 - 0.2 * (gap as f64 / cell as f64).powi(2);
+        // A margin that one more cell would nearly fit into.
+        let room = if start.max(length - layout.end()) as f64 > 0.8 * pitch as f64 { 0.6 } else { 1.0 };
+        // JPEG makes edges of its own, every 8 pixels.
+        let is_block = self.is_noisy && layout.count > 1 && pitch < 16;
+        let size = if is_block { 0.4 } else { 1.0 };
+        Some(power / (2.4 + power) * self.calmness(layout) * strength * slimness * room * size)
     }
 
-    /// Whether there is nothing between two places.
-    fn is_plain(&self, start: usize, end: usize) -> bool {
-        self.calm_share(start, end) >= 1.0 && self.step[start + 1..end].iter().all(|&step| step < 0.02)
+    /// Whether nothing is between cells and around them; noise makes that unknown.
+    fn has_calm_spaces(&self, layout: Layout) -> bool {
+        let length = self.step.len();
+        let is_calm = |start: usize, end: usize| self.is_noisy || self.calm_share(start, end) >= 0.95;
+        let ends_calm = layout.has_rest(length) || is_calm(layout.end(), length);
+        let mut gaps = layout.cells().skip(1);
+        is_calm(0, layout.start) && ends_calm && gaps.all(|cell| is_calm(cell.start - layout.gap, cell.start))
+    }
+
+    /// The step of the weakest edge, drawn half way to the middle one between cells: one cell may be much like the
+    /// ground. None without edges. Those of an empty cell can't be seen.
+    fn weak_edge(&self, layout: Layout) -> Option<f64> {
+        let Layout { count, gap, .. } = layout;
+        let length = self.step.len();
+        let has_rest = layout.has_rest(length);
+        let (mut least, mut inner) = (f32::INFINITY, Vec::with_capacity(2 * count));
+        for (index, cell) in layout.cells().enumerate() {
+            if count > 2 && gap > 0 && self.is_empty(&cell) {
+                continue;
+            }
+            let (is_first, is_last) = (index == 0, index + 1 == count);
+            let starts = cell.start > 0;
+            let ends = if is_last { cell.end < length && !has_rest } else { gap > 0 };
+            for (place, is_outer) in
+                [(cell.start, is_first)].into_iter().filter(|_| starts).chain(ends.then_some((cell.end, is_last)))
+            {
+                least = least.min(self.step[place]);
+                inner.extend((!is_outer).then_some(self.step[place]));
+            }
+        }
+        inner.sort_by(f32::total_cmp);
+        let middle = inner.get(inner.len().saturating_sub(1) / 2).copied().unwrap_or(least);
+        least.is_finite().then_some(f64::from(least + middle.max(least)) / 2.0)
+    }
+
+    /// Whether there is nothing in a cell.
+    fn is_empty(&self, cell: &Range<usize>) -> bool {
+        let steps = &self.step[cell.start + 1..cell.end];
+        self.calm_share(cell.start, cell.end) >= 1.0 && steps.iter().all(|&step| step < 0.02)
     }
 
     /// The strongest step that is no edge. Noise leaves something of an edge beside it.
     fn strongest_other(&self, layout: Layout) -> f32 {
-        let beside = if self.is_noisy { [0.0, 0.75, 0.75, 0.85] } else { [0.0, 1.0, 1.0, 1.0] };
+        let beside = if self.is_noisy { BLURRED } else { [0.0, 1.0, 1.0, 1.0] };
         let mut strongest = 0.0_f32;
         for &place in &self.order {
             let step = self.step[place];

@@ -1,10 +1,15 @@
 //! Cells whose edges can't be seen: what lies in them is parted by empty lines, at regular places.
 
+use std::iter;
 use std::ops::Range;
 
 use super::layout::{Guess, LEAST_CELL, Layout, MOST_COUNT, MOST_GUESSES, keep_best};
 use super::line_profiles::Lines;
 
+/// What counts as empty, as a share of the unrest of busy lines, and how far layouts by it are trusted.
+const LEVELS: [(f32, f64); 4] = [(0.0, 1.0), (0.08, 0.9), (0.2, 0.8), (0.35, 0.6)];
+/// The unrest of an empty line, in a picture with noise and in one without.
+const EMPTY: (f32, f32) = (0.01, 0.0);
 
 /// Layouts by the empty lines between cells, best first; where no line is empty, by those that nearly are.
 pub(super) fn guess_by_emptiness(lines: &Lines) -> Vec<Guess> {
@@ -12,17 +17,19 @@ pub(super) fn guess_by_emptiness(lines: &Lines) -> Vec<Guess> {
     usual.sort_by(f32::total_cmp);
     let usual = usual[usual.len() * 3 / 4];
     let mut found: Vec<Guess> = Vec::new();
-    for (share, trust) in [(0.0, 1.0), (0.08, 0.9), (0.2, 0.8), (0.35, 0.6)] {
+    for (share, trust) in LEVELS {
         let is_enough = |guess: &Guess| guess.score > 0.5 && (guess.layout.count > 1 || !lines.is_noisy);
         if found.first().is_some_and(is_enough) {
             break;
         }
-        let level = (share * usual).max(if lines.is_noisy { 0.01 } else { 0.0 });
+        let level = (share * usual).max(if lines.is_noisy { EMPTY.0 } else { EMPTY.1 });
         let guesses = guess_at_level(lines, level);
         found.extend(guesses.into_iter().map(|guess| {
+            // Noise fills lines between cells, and any two parts of something make two cells.
             let trust = match guess.layout.count {
-                1 if lines.is_noisy => 0.6 * trust,
+                1 if lines.is_noisy || share > 0.0 => 0.6 * trust,
                 2 if share > 0.0 => 0.6 * trust,
+                2 => 0.8 * trust,
                 _ => trust,
             };
             Guess { score: guess.score * trust, ..guess }
@@ -40,14 +47,12 @@ fn guess_at_level(lines: &Lines, level: f32) -> Vec<Guess> {
     let (Some(first), Some(last)) = (segments.first(), segments.last()) else {
         return Vec::new();
     };
-    let (low, high) = (first.start, last.end);
-    if low == 0 && high == length && segments.len() == 1 {
-        // Nothing is empty, so nothing is known.
+    // Where nothing is empty nothing is known, nor where everything is in shreds.
+    let is_full = first.len() == length;
+    if is_full || segments.len() > 4 * MOST_COUNT {
         return Vec::new();
     }
-    if segments.len() > 4 * MOST_COUNT {
-        return Vec::new();
-    }
+    let (low, high) = (first.start as isize, last.end as isize);
     let longest = segments.iter().map(Range::len).max().unwrap_or(length);
     let mut best: Vec<Option<Guess>> = vec![None; MOST_COUNT + 1];
     let mut consider = |start: isize, pitch: usize, count: usize| {
@@ -66,13 +71,13 @@ fn guess_at_level(lines: &Lines, level: f32) -> Vec<Guess> {
     }
     for pitch in longest.max(LEAST_CELL)..=length / 2 + 1 {
         for cut in free_cuts(&segments, pitch) {
-            let cut = cut as isize;
-            let start = cut + (low as isize - cut).div_euclid(pitch as isize) * pitch as isize;
-            let count = (high as isize - start) as usize;
-            let count = count.div_ceil(pitch);
+            let step = pitch as isize;
+            let start = cut as isize + (low - cut as isize).div_euclid(step) * step;
+            let count = ((high - start) as usize).div_ceil(pitch);
             consider(start, pitch, count);
+            // The first cell or the last one may be empty.
             consider(start, pitch, count + 1);
-            consider(start - pitch as isize, pitch, count + 1);
+            consider(start - step, pitch, count + 1);
         }
     }
     let seen = 1.0 - visible_edges(lines, level);
@@ -124,7 +129,7 @@ fn free_cuts(segments: &[Range<usize>], pitch: usize) -> Vec<usize> {
     };
     let mut reached = first;
     let mut widest = 0..0;
-    for wall in walls.iter().cloned().chain([first + pitch..first + pitch]) {
+    for wall in walls.iter().cloned().chain(iter::once(first + pitch..first + pitch)) {
         if wall.start.saturating_sub(reached) > widest.len() {
             widest = reached..wall.start;
         }
@@ -143,42 +148,56 @@ fn free_cuts(segments: &[Range<usize>], pitch: usize) -> Vec<usize> {
 /// A guess with these slots, each of which holds whole segments.
 fn judge(segments: &[Range<usize>], length: usize, start: isize, pitch: usize, count: usize) -> Option<Guess> {
     let layout = fit(segments, length, start, pitch, count)?;
-    let mut slots: Vec<Option<Range<usize>>> = vec![None; count];
-    let mut inner = 0;
+    let slots = fill_slots(segments, start, pitch, count);
+    let share = |pixels: f64| pixels / pitch as f64;
+    let empty = slots.held.iter().filter(|slot| slot.is_none()).count() as f64 / count as f64;
+    let between = |pair: &[Option<Range<usize>>]| Some(pair[1].as_ref()?.start - pair[0].as_ref()?.end);
+    let narrowest = slots.held.windows(2).filter_map(between).min().unwrap_or(pitch / 4);
+    let parted = (slots.widest_inside as f64 / (narrowest as f64 + 0.5)).min(1.5);
+    let (mean, spread) = off_centre(&slots.held, start, pitch);
+    let rest = length as f64 - (start as f64 + (count * pitch) as f64);
+    let is_exact = start == 0 && count * pitch == length;
+    // A margin that one more cell would nearly fit into.
+    let has_room = rest.max(start as f64) >= 0.9 * pitch as f64;
+    let shape = if is_exact { 0.0 } else { 0.02 + 0.2 * share((rest - start as f64).abs()) };
+    let room = if has_room && !is_exact { 0.5 } else { 0.0 };
+    let cost = 1.2 * parted + empty + 3.0 * share(spread) + 0.5 * share(mean.abs()) + shape + room;
+    Some(Guess { layout, score: (-(cost - 0.1).max(0.0)).exp() })
+}
+
+/// What lies in each slot.
+struct Slots {
+    held: Vec<Option<Range<usize>>>,
+    /// The widest empty space inside of a slot.
+    widest_inside: usize,
+}
+
+fn fill_slots(segments: &[Range<usize>], start: isize, pitch: usize, count: usize) -> Slots {
+    let mut slots = Slots { held: vec![None; count], widest_inside: 0 };
     for segment in segments {
         let slot = ((segment.start as isize - start) as usize / pitch).min(count - 1);
-        match &mut slots[slot] {
+        match &mut slots.held[slot] {
             Some(held) => {
-                inner = inner.max(segment.start - held.end);
+                slots.widest_inside = slots.widest_inside.max(segment.start - held.end);
                 held.end = segment.end;
             }
             free => *free = Some(segment.clone()),
         }
     }
-    let empty = slots.iter().filter(|slot| slot.is_none()).count();
-    let mut narrowest = usize::MAX;
-    for pair in slots.windows(2) {
-        if let [Some(one), Some(next)] = pair {
-            narrowest = narrowest.min(next.start - one.end);
-        }
+    slots
+}
+
+/// How far what lies in slots is from their middle: mean and standard deviation, in pixels.
+fn off_centre(slots: &[Option<Range<usize>>], start: isize, pitch: usize) -> (f64, f64) {
+    let mut offsets = Vec::with_capacity(slots.len());
+    for (index, slot) in slots.iter().enumerate() {
+        let middle = start as f64 + (index as f64 + 0.5) * pitch as f64;
+        offsets.extend(slot.as_ref().map(|held| (held.start + held.end) as f64 / 2.0 - middle));
     }
-    let offsets: Vec<f64> = slots
-        .iter()
-        .enumerate()
-        .filter_map(|(index, slot)| slot.as_ref().map(|slot| (index, slot)))
-        .map(|(index, slot)| (slot.start + slot.end) as f64 / 2.0 - start as f64 - (index as f64 + 0.5) * pitch as f64)
-        .collect();
-    let mean = offsets.iter().sum::<f64>() / offsets.len() as f64;
-    let spread = (offsets.iter().map(|each| (each - mean).powi(2)).sum::<f64>() / offsets.len() as f64).sqrt() / pitch as f64;
-    let narrowest = if narrowest == usize::MAX { pitch / 4 } else { narrowest };
-    let parted = (inner as f64 / (narrowest as f64 + 0.5)).min(1.5);
-    let rest = length as f64 - (start as f64 + (count * pitch) as f64);
-    let uneven = (rest - start as f64).abs() / pitch as f64;
-    let exact = start == 0 && count * pitch == length;
-    let has_room = rest.max(start as f64) >= 0.9 * pitch as f64;
-    let shape = if exact { 0.0 } else { 0.02 + 0.2 * uneven + if has_room { 0.5 } else { 0.0 } };
-    let cost = 1.2 * parted + 1.0 * empty as f64 / count as f64 + 3.0 * spread + 0.5 * mean.abs() / pitch as f64 + shape;
-    Some(Guess { layout, score: (-cost).exp() })
+    let count = offsets.len() as f64;
+    let mean = offsets.iter().sum::<f64>() / count;
+    let variance = offsets.iter().map(|each| (each - mean).powi(2)).sum::<f64>() / count;
+    (mean, variance.sqrt())
 }
 
 /// The slots as cells inside the picture: a slot that reaches over its border loses that much on both sides.
@@ -190,10 +209,7 @@ fn fit(segments: &[Range<usize>], length: usize, start: isize, pitch: usize, cou
     }
     let layout = Layout { count, start, cell: pitch - gap, gap };
     let holds = |segment: &Range<usize>| {
-        segment.start >= start && {
-            let at = (segment.start - start) % pitch;
-            at + segment.len() <= layout.cell
-        }
+        segment.start >= start && (segment.start - start) % pitch + segment.len() <= layout.cell
     };
     (layout.end() <= length && segments.iter().all(holds)).then_some(layout)
 }

@@ -4,6 +4,8 @@ use super::layout::{Guess, LEAST_CELL, Layout, MOST_COUNT, keep_best};
 use super::line_profiles::Lines;
 use crate::simd::vectorized;
 
+/// The least correlation that is a repeat.
+const LEAST_LIKENESS: f64 = 0.4;
 
 /// Layouts by how much the lines are like those of the next cell, best first.
 pub(super) fn guess_by_repeats(lines: &Lines) -> Vec<Guess> {
@@ -11,21 +13,22 @@ pub(super) fn guess_by_repeats(lines: &Lines) -> Vec<Guess> {
     let alike = likenesses(&lines.unrest);
     let varied = variation(&lines.unrest);
     let mut guesses = Vec::new();
-    for pitch in LEAST_CELL..alike.len() {
-        let is_peak = alike[pitch] >= alike[pitch - 1] && alike.get(pitch + 1).is_none_or(|&next| alike[pitch] >= next);
-        // A multiple of the pitch is as much alike, so the valley before the peak counts.
-        let valley = alike[1..pitch].iter().copied().fold(1.0, f64::min);
+    let (mut valley, mut earlier) = (1.0_f64, 0.0_f64);
+    for pitch in 1..alike.len() {
+        let here = alike[pitch];
+        let is_peak = here >= alike[pitch - 1] && alike.get(pitch + 1).is_none_or(|&next| here >= next);
         let count = (length + pitch / 2) / pitch;
-        if !is_peak || alike[pitch] < 0.4 || !(2..=MOST_COUNT).contains(&count) {
-            continue;
+        if pitch >= LEAST_CELL && is_peak && here > LEAST_LIKENESS && (2..=MOST_COUNT).contains(&count) {
+            // Multiples of the pitch are as much alike.
+            let order = if earlier < 0.8 * here { 1.0 } else { 0.4 };
+            // Two halves are alike by chance more easily than three thirds.
+            let chance = if count == 2 { 0.5 } else { 1.0 };
+            let score = 0.7 * here * (here - valley).clamp(0.0, 1.0) * order * chance * varied;
+            guesses.extend(place(lines, pitch, count).map(|layout| Guess { layout, score }));
         }
-        let earlier = alike[LEAST_CELL..pitch].iter().copied().fold(0.0, f64::max);
-        let is_first = earlier < 0.8 * alike[pitch];
-        let score = 0.7 * alike[pitch] * (alike[pitch] - valley).clamp(0.0, 1.0) * if is_first { 1.0 } else { 0.4 };
-        // Two halves are alike by chance more easily than three thirds.
-        let score = score * varied * if count == 2 { 0.5 } else { 1.0 };
-        if let Some(layout) = place(lines, pitch, count) {
-            guesses.push(Guess { layout, score });
+        valley = valley.min(here);
+        if pitch >= LEAST_CELL {
+            earlier = earlier.max(here);
         }
     }
     keep_best(&mut guesses);

@@ -180,9 +180,8 @@ fn reaches_of(range: &Range<usize>, spacing: usize) -> [usize; 2] {
 
 fn add_bands(bands: &[Band], [height, width]: [usize; 2], samples: &Samples<'_>, levels: Levels) -> [Lines; 2] {
     let spacing = samples.spacing;
-    let pixels = |ranges: &[Range<usize>]| {
-        ranges.iter().map(|range| sampled(range, spacing).len()).sum::<usize>().max(1) as f32
-    };
+    let pixels =
+        |ranges: &[Range<usize>]| ranges.iter().map(|range| sampled(range, spacing).len()).sum::<usize>().max(1) as f32;
     let pairs = |ranges: &[Range<usize>]| {
         let pairs = |range: &Range<usize>| {
             let count = sampled(range, spacing).len();
@@ -334,6 +333,12 @@ fn choose_levels(image: View<'_, u8, 3>) -> Result<Levels> {
     }
     let is_drawn = nearly <= others && nearly * 8 <= same;
     let is_clean = hard > 0 && clean * 4 >= hard;
-    let counts = if is_drawn { 8 } else if is_clean { 4 } else { 24 };
+    let counts = if is_drawn {
+        8
+    } else if is_clean {
+        4
+    } else {
+        24
+    };
     Ok(Levels { counts, full: 64, is_noisy: !is_drawn && !is_clean })
 }

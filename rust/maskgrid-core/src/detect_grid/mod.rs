@@ -9,6 +9,8 @@ mod by_repeats;
 mod layout;
 mod line_profiles;
 
+use std::slice;
+
 use by_edges::guess_by_edges;
 use by_emptiness::guess_by_emptiness;
 use by_repeats::guess_by_repeats;
@@ -54,12 +56,12 @@ pub fn detect_grids(image: View<'_, u8, 3>) -> Result<Vec<Detected>> {
     // Whether it is too large is known before it is read.
     let canvas = Size::new(side(height), side(width));
     Grid::builder(1, 1).from_canvas(canvas)?;
-    let [down, across] = measure_lines(image, &[0..height], &[0..width])?;
+    let [down, across] = measure_lines(image, slice::from_ref(&(0..height)), slice::from_ref(&(0..width)))?;
     let (mut rows, mut columns) = (guess(&down), guess(&across));
     let (row, column) = (rows[0], columns[0]);
     let covers_all = row.layout.covers(height) && column.layout.covers(width);
-    let is_plain = |guess: Guess| guess.layout.count > 1 && guess.score > PLAIN;
-    if !covers_all && !(is_plain(row) && is_plain(column)) {
+    let are_plain = [row, column].iter().all(|guess| guess.layout.count > 1 && guess.score > PLAIN);
+    if !covers_all && !are_plain {
         let row_ranges: Vec<_> = row.layout.cells().collect();
         let column_ranges: Vec<_> = column.layout.cells().collect();
         let [down, across] = measure_lines(image, &row_ranges, &column_ranges)?;
@@ -120,9 +122,23 @@ fn look_inside(guesses: &mut Vec<Guess>, lines: &Lines) {
     for mut guess in inner {
         guess.layout.start += range.start;
         guess.score *= outer.score;
-        guesses.push(guess);
+        guesses.extend(with_room(guess, lines.step.len()));
     }
     sort_distinct(guesses);
+}
+
+/// A guess, and where the margin has room for one more cell, which may be empty, that one too.
+fn with_room(guess: Guess, length: usize) -> Vec<Guess> {
+    let Guess { layout, score } = guess;
+    let (pitch, rest) = (layout.pitch(), length - layout.end());
+    let longer = match (layout.start >= pitch, rest >= pitch) {
+        (true, false) => Layout { start: layout.start - pitch, count: layout.count + 1, ..layout },
+        (false, true) => Layout { count: layout.count + 1, ..layout },
+        _ => return vec![guess],
+    };
+    let is_even = longer.start == length - longer.end();
+    let (longer_trust, trust) = if is_even { (0.6, 0.3) } else { (0.3, 0.4) };
+    vec![Guess { layout: longer, score: score * longer_trust }, Guess { layout, score: score * trust }]
 }
 
 /// Layouts along one axis, best first; at least one.
