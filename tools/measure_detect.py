@@ -1,10 +1,10 @@
-"""Draw sheets at random, find their grids, and print how many are right, how sure the wrong ones are, and the time.
+"""Draw sheets at random, find their grids; print how many are right, how sure the wrong ones are, the time.
 
     python tools/measure_detect.py                      # 500 sheets
     python tools/measure_detect.py --sheets 3000 --seed 5 --failures
 
-A sheet is right as `tests/geometry/drawn_sheets.py` says. Exits with 1 where less than 95 % are right, or a wrong
-grid is called sure.
+A sheet is right as `tests/geometry/drawn_sheets.py` says. Exits with 1 where less than 95 % are right, or a
+wrong grid is called sure.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ def main() -> int:
     sure = [confidence for confidence in wrong if confidence >= SURE]
     print(f"right: {sum(right.values())} of {options.sheets} ({share:.1%}), seed {options.seed}")
     print(
-        f"the surest wrong one: {max(wrong, default=0):.3f}; sure is {SURE} and more, wrong there: {len(sure)}"
+        f"the surest wrong one: {max(wrong, default=0):.3f}; sure is {SURE} and more; wrong there: "
+        f"{len(sure)}"
     )
     measure_time()
     return 0 if share >= GOAL and not sure else 1
@@ -81,7 +82,7 @@ def judge(sheet: DrawnSheet) -> tuple[float, bool]:
 
 
 def measure_time() -> None:
-    """Print the median time for sheets of 4096 px: with and without gutters, with alpha and without."""
+    """Print the median time of 15 for sheets of 4096 px: with and without gutters, with alpha and without."""
     for name, channels, gap in (("boxes", 3, 32), ("boxes", 4, 32), ("pictures", 3, 0), ("pictures", 3, 32)):
         pixels = large_sheet(name, channels, gap)
         Grid.detect(pixels)
@@ -90,11 +91,9 @@ def measure_time() -> None:
             start = time.perf_counter()
             found = Grid.detect(pixels)
             taken.append(time.perf_counter() - start)
-        grid = found.grid
-        print(
-            f"{SIDE} x {SIDE} x {channels}, {name}, gap {gap}: median {statistics.median(taken) * 1e3:.1f} ms of "
-            f"15 on {num_threads()} threads; {grid.rows} x {grid.columns}, confidence {found.confidence:.2f}"
-        )
+        middle = statistics.median(taken) * 1e3
+        print(f"{SIDE} x {SIDE} x {channels}, {name}, gap {gap}: {middle:.1f} ms ({num_threads()} threads)")
+        print(f"    found {found.grid.rows} x {found.grid.columns}, confidence {found.confidence:.2f}")
 
 
 def large_sheet(name: str, channels: int, gap: int) -> np.ndarray:

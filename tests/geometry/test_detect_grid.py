@@ -102,7 +102,7 @@ def test_hidden_colours_do_not_count():
 
 
 def test_what_is_found_tells_how_sure_it_is_and_what_else_it_could_be():
-    found = Grid.detect(sprites(Grid(2, 4, cell=32)))
+    found = Grid.detect(sprites(Grid(3, 4, cell=32)))
     assert isinstance(found, DetectedGrid)
     assert found.confidence >= SURE
     assert len(found.runners_up) >= 1
@@ -113,10 +113,14 @@ def test_what_is_found_tells_how_sure_it_is_and_what_else_it_could_be():
 
 @pytest.mark.parametrize("seed", range(10))
 def test_a_photograph_is_no_sheet(seed):
-    with pytest.raises(GridError):
-        found = Grid.detect(photographs(Grid(1, 1, cell=(150, 200)), seed=seed))
-        if not found.is_sure:
-            raise GridError("said to be doubtful")
+    assert not says_it_is_sure(photographs(Grid(1, 1, cell=(150, 200)), seed=seed))
+
+
+def says_it_is_sure(pixels: np.ndarray) -> bool:
+    try:
+        return Grid.detect(pixels).is_sure
+    except GridError:
+        return False
 
 
 def test_a_blank_picture_is_refused():

@@ -26,6 +26,8 @@ use crate::strided_view::View;
 const MOST: usize = 5;
 /// How far a single cell is believed: that is a picture, no sheet.
 const TRUST_IN_ONE_CELL: f64 = 0.25;
+/// How far cells that are three times as long as wide are believed, where nothing parts them along their length.
+const TRUST_IN_LONG_CELLS: f64 = 0.8;
 /// How far empty lines are believed where edges say something else.
 const TRUST_IN_EMPTINESS: f64 = 0.85;
 /// From here on edges on both axes need no second look.
@@ -82,7 +84,12 @@ fn pair_axes(rows: &[Guess], columns: &[Guess], canvas: Size<Pixel>) -> Result<V
                 .margin(Size::new(side(y.start), side(x.start)))
                 .stride(1)
                 .from_cell_and_canvas(Size::new(side(y.cell), side(x.cell)), canvas)?;
-            let trust = if grid.cell_count() == 1 { TRUST_IN_ONE_CELL } else { 1.0 };
+            let is_one = |axis: Layout, other: Layout| axis.count == 1 && axis.cell >= 3 * other.cell;
+            let trust = match grid.cell_count() {
+                1 => TRUST_IN_ONE_CELL,
+                _ if is_one(y, x) || is_one(x, y) => TRUST_IN_LONG_CELLS,
+                _ => 1.0,
+            };
             found.push(Detected { grid, confidence: row.score * column.score * trust });
         }
     }
@@ -156,7 +163,7 @@ fn guess(lines: &Lines) -> Vec<Guess> {
         // Nothing speaks for one cell but that nothing else is found.
         let best = guesses.iter().map(|guess| guess.score).fold(0.0, f64::max);
         let layout = Layout { count: 1, start: 0, cell: lines.step.len(), gap: 0 };
-        guesses.push(Guess { layout, score: 0.95 * (1.0 - best).powi(3) });
+        guesses.push(Guess { layout, score: 0.85 * (1.0 - best).powi(3) });
     }
     sort_distinct(&mut guesses);
     guesses
