@@ -92,6 +92,13 @@ def test_a_sheet_that_is_too_small_for_a_whole_number_of_cells_has_a_rest():
     assert boxes_of(Grid.detect(pixels).grid) == boxes_of(grid)
 
 
+def test_cells_without_visible_edges_share_the_sheet_out_evenly_where_that_is_possible():
+    y, x = np.ogrid[:64, :64]
+    disc = (((y - 31.5) ** 2 + (x - 31.5) ** 2 < 21**2) * 255).astype(np.uint8)
+    grid = Grid(3, 4, cell=64)
+    assert Grid.detect(np.tile(disc, (3, 4))).grid == grid
+
+
 def test_hidden_colours_do_not_count():
     grid = Grid(2, 4, cell=32)
     drawn = sprites(grid)

@@ -89,10 +89,15 @@ fn guess_at_level(lines: &Lines, level: f32) -> Vec<Guess> {
 
 /// How much it looks as if the edges of cells could be seen, 0 to 0.6: steps that most of a line takes at once.
 fn visible_edges(lines: &Lines, level: f32) -> f64 {
-    let strongest = (1..lines.step.len())
-        .filter(|&place| lines.unrest[place - 1] <= level || lines.unrest[place] <= level)
-        .map(|place| lines.step[place])
-        .fold(0.0, f32::max);
+    let length = lines.step.len();
+    // Noise fills the empty lines beside an edge.
+    let reach = if lines.is_noisy { 3 } else { 1 };
+    let is_beside_empty = |place: usize| {
+        let around = place.saturating_sub(reach)..(place + reach).min(length);
+        lines.unrest[around].iter().any(|&unrest| unrest <= level)
+    };
+    let strongest =
+        (1..length).filter(|&place| is_beside_empty(place)).map(|place| lines.step[place]).fold(0.0, f32::max);
     0.6 * f64::from((strongest - 0.35) / 0.3).clamp(0.0, 1.0)
 }
 
@@ -162,7 +167,8 @@ fn judge(segments: &[Range<usize>], length: usize, start: isize, pitch: usize, c
     let shape = if is_exact { 0.0 } else { 0.02 + 0.2 * share((rest - start as f64).abs()) };
     let room = if has_room && !is_exact { 0.5 } else { 0.0 };
     let cost = 1.2 * parted + empty + 3.0 * share(spread) + 0.5 * share(mean.abs()) + shape + room;
-    Some(Guess { layout, score: (-(cost - 0.1).max(0.0)).exp() })
+    // Small costs say little, but still which of two layouts is the neater one.
+    Some(Guess { layout, score: (-(cost - 0.1).max(0.02 * cost)).exp() })
 }
 
 /// What lies in each slot.
