@@ -166,7 +166,19 @@ fn guess(lines: &Lines) -> Vec<Guess> {
         guesses.push(Guess { layout, score: 0.85 * (1.0 - best).powi(3) });
     }
     sort_distinct(&mut guesses);
+    guesses[0].score *= 1.0 - 0.8 * parted_inside(lines, guesses[0].layout);
+    sort_distinct(&mut guesses);
     guesses
+}
+
+/// How much it looks as if one of several cells were three or more: as where an empty cell parts two runs of them.
+fn parted_inside(lines: &Lines, layout: Layout) -> f64 {
+    if layout.count == 1 {
+        return 0.0;
+    }
+    let part = lines.part(layout.start..layout.start + layout.cell);
+    let inner = guess_by_emptiness(&part);
+    inner.iter().filter(|guess| guess.layout.count > 2).map(|guess| guess.score).fold(0.0, f64::max)
 }
 
 /// Best first, each layout once.
