@@ -36,7 +36,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--sheets", type=int, default=500)
-    parser.add_argument("--seed", type=int, default=777, help="one that nothing was tuned with")
+    parser.add_argument("--seed", type=int, default=779, help="one that nothing was tuned with")
     parser.add_argument("--failures", action="store_true", help="name the sheets that are wrong")
     options = parser.parse_args()
     right, wrong = judge_sheets(options.seed, options.sheets, show=options.failures)

@@ -10,6 +10,7 @@ from PIL import Image
 
 from maskgrid import Grid
 from maskgrid.cli import main
+from maskgrid.geometry.detect_grid import SURE
 
 GRID = Grid(2, 3, cell=16, gap=4, margin=(10, 6), canvas=(47, 68), stride=1)
 """More margin before the first row than after the last one: only a cell size says so."""
@@ -89,7 +90,7 @@ def test_plan_warns_of_a_grid_that_is_not_sure(capsys):
         sheet[8:30, x : x + 20, 0] = np.arange(22)[:, None] * 8
     Image.fromarray(sheet).save("two.png")
     assert main(["plan", "--image", "two.png", "--detect"]) == 0
-    assert "below 0.6 it may be wrong" in capsys.readouterr().err
+    assert f"below {SURE} it may be wrong" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

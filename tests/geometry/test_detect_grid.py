@@ -109,7 +109,7 @@ def test_hidden_colours_do_not_count():
 
 
 def test_what_is_found_tells_how_sure_it_is_and_what_else_it_could_be():
-    found = Grid.detect(sprites(Grid(3, 4, cell=32)))
+    found = Grid.detect(photographs(Grid(3, 4, cell=32)))
     assert isinstance(found, DetectedGrid)
     assert found.confidence >= SURE
     assert len(found.runners_up) >= 1

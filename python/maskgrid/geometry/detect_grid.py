@@ -14,7 +14,7 @@ from maskgrid.geometry.arrays import is_tensor
 
 __all__ = ["SURE", "DetectedGrid", "detect_grid"]
 
-SURE = 0.6
+SURE = 0.65
 """The confidence from which on a grid was right on every sheet that was drawn to try it."""
 
 
