@@ -82,6 +82,7 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _demo(_command(commands, "demo", "redraw a small sheet with the bundled model or another one"))
     _sample(_command(commands, "sample", "make the forks of a sheet"))
+    _batch(_command(commands, "batch", "make the forks of every row of a table, each row exactly once"))
     _plan(_command(commands, "plan", "show grid, stencil and windows, in numbers and drawn over the sheet"))
     _mask(_command(commands, "mask", "prepare a stencil"))
     _merge(_command(commands, "merge", "put chosen cells of saved forks into one sheet"))
@@ -243,6 +244,39 @@ def _blend_controls(group: Any) -> None:
         choices=("own", "cells"),
         help="what the sheet is told while the forks are together: one text, or each cell its own "
         "(default: own)",
+    )
+
+
+def _batch(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "table",
+        metavar="TABLE",
+        help="a .jsonl, .csv or .parquet file, or a folder of sheets with a default.json; or the word "
+        "status, to be told how far the batch in --out is",
+    )
+    parser.add_argument(
+        "--out", required=True, metavar="PLACE", help="a folder, or a URL that fsspec knows, such as s3://..."
+    )
+    parser.add_argument(
+        "--default", metavar="FILE", help="JSON with what rows say that don't say otherwise, by column"
+    )
+    parser.add_argument("--model", help="of rows that name none: as for sample (default: bundled)")
+    _machine(parser)
+    parser.add_argument(
+        "--retry-failed", action="store_true", help="do those again that failed in an earlier run"
+    )
+    parser.add_argument("--list", action="store_true", help="with status: where every row is")
+    ray = parser.add_argument_group("many workers, with Ray")
+    ray.add_argument(
+        "--ray",
+        nargs="?",
+        const="local",
+        metavar="ADDRESS",
+        help="on a Ray that is started here, or that is at ADDRESS, such as auto or ray://host:10001",
+    )
+    ray.add_argument("--workers", type=count, metavar="N", help="(default: as many as there is room for)")
+    ray.add_argument(
+        "--gpus-per-worker", type=number, metavar="N", help="such as 0.5 (default: 1, 0 where there are none)"
     )
 
 
