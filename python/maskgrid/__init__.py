@@ -52,8 +52,9 @@ _LAZY = {
     "masks": "maskgrid.geometry",
 }
 _SUBMODULES = (
-    *("cli", "conditioning", "encode_decode", "errors", "geometry", "hosts", "load_pipeline", "mask_grid"),
-    *("model_facts", "pictures", "result", "run_arguments", "run_inputs", "run_log", "run_plan", "sampling"),
+    *("cli", "conditioning", "encode_decode", "errors", "geometry", "hosts", "jobs", "load_pipeline"),
+    *("mask_grid", "model_facts", "pictures", "result", "run_arguments", "run_inputs", "run_log", "run_plan"),
+    "sampling",
 )
 _MOVED = {
     "pipeline": "mask_grid",

@@ -2,6 +2,8 @@
 
     MaskGridError
     +-- InvalidValueError   (ValueError)    a number, shape or name that is not allowed
+    |   +-- BadRowsError                    rows of a table of jobs that can't be run, all of them
+    +-- GridError           (ValueError)    a picture in which no grid can be found
     +-- InvalidTypeError    (TypeError)     an object or dtype that is not allowed
     +-- InvalidBufferError  (BufferError)   memory that can't be read or written
     +-- MissingExtraError   (ImportError)   a package that is not installed; the message says what to install
@@ -24,14 +26,21 @@ finished before it, None when there are none; and `latents`, which `MaskGrid` se
 out as `RunInterrupted`, so that `except KeyboardInterrupt` still catches it.
 """
 
+from __future__ import annotations
+
 import textwrap
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = [
     "AutoencoderError",
+    "BadRowsError",
     "CallbackError",
     "CancelledError",
     "DenoiserError",
+    "GridError",
     "InvalidBufferError",
     "InvalidTypeError",
     "InvalidValueError",
@@ -67,6 +76,28 @@ class MaskGridWarning(UserWarning):
 
 class InvalidValueError(MaskGridError, ValueError):
     """A number, shape or name that is not allowed."""
+
+
+class GridError(MaskGridError, ValueError):
+    """A picture in which no grid can be found, or none that can be relied on."""
+
+
+class BadRowsError(InvalidValueError):
+    """Rows of a table of jobs that can't be run, so that none was.
+
+    Attributes:
+        table: The table.
+        rows: A line for each: its file and line, and what is wrong.
+    """
+
+    def __init__(self, table: str, rows: Sequence[str]) -> None:
+        count = f"{len(rows)} row{'s' * (len(rows) != 1)}"
+        super().__init__(f"{table} has {count} that can't be run, so nothing was run; first: {rows[0]}")
+        self.table = table
+        self.rows = tuple(rows)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.table, self.rows)
 
 
 class InvalidTypeError(MaskGridError, TypeError):

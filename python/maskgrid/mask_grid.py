@@ -109,8 +109,9 @@ class MaskGrid:
             max_pixels: The most pixels of a file that are decoded, in place of Pillow's guard.
             rows: Rows of cells.
             columns: Columns of cells.
+            cell: Size of a cell in pixels; default the largest that fits. `Grid.detect` finds it.
             gap: Pixels between cells.
-            margin: Pixels around the cells.
+            margin: Pixels around the cells; with `cell`, before the first.
             prompt: For all cells; or one for each, as a list or a table of rows. A run that samples the forks
                 together then samples each cell with its own (`sheet_conditioning="cells"`).
             negative_prompt: Likewise, as are prompt_2, negative_prompt_2 and so on where there are such.

@@ -52,6 +52,7 @@ class RunArguments(ControlOptions, total=False):
     max_pixels: int | None
     rows: int
     columns: int
+    cell: Pixels | None
     gap: Pixels
     margin: Pixels
     prompt: Texts | None
@@ -88,6 +89,7 @@ class RunOptions:
     max_pixels: int | None = None
     rows: int = 1
     columns: int = 1
+    cell: Pixels | None = None
     gap: Pixels = 0
     margin: Pixels = 0
     prompt: Any = None
@@ -135,7 +137,7 @@ class RunOptions:
         always = ("rows", "columns", "gap", "margin", "prompt", "negative_prompt", "cfg", "coverage")
         values = {name: getattr(self, name) for name in (*always, "feather", "micro_batch")}
         shared = ("sharing", "halo", "base_prompt") if self.sharing is not None else ()
-        others = (*TEXTS, "control_image", "reference_image", "max_pixels", *shared)
+        others = (*TEXTS, "control_image", "reference_image", "max_pixels", "cell", *shared)
         values |= {name: getattr(self, name) for name in others if getattr(self, name) is not None}
         return {**values, **{name: getattr(self.controls, name) for name in self.chosen}, **self.pipe_kwargs}
 

@@ -22,7 +22,7 @@ from maskgrid.cli import main
 from maskgrid.cli.progress_line import Meter, Reporter
 from maskgrid.sampling import Progress
 
-COMMANDS = ("demo", "sample", "plan", "mask", "merge", "check", "info", "bench", "comfyui")
+COMMANDS = ("demo", "sample", "batch", "plan", "mask", "merge", "check", "info", "bench", "comfyui")
 
 
 def test_help_and_version_bring_nothing_heavy():

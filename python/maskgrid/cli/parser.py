@@ -82,6 +82,7 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _demo(_command(commands, "demo", "redraw a small sheet with the bundled model or another one"))
     _sample(_command(commands, "sample", "make the forks of a sheet"))
+    _batch(_command(commands, "batch", "make the forks of every row of a table, each row exactly once"))
     _plan(_command(commands, "plan", "show grid, stencil and windows, in numbers and drawn over the sheet"))
     _mask(_command(commands, "mask", "prepare a stencil"))
     _merge(_command(commands, "merge", "put chosen cells of saved forks into one sheet"))
@@ -134,6 +135,7 @@ def _demo(parser: argparse.ArgumentParser) -> None:
 
 def _sample(parser: argparse.ArgumentParser) -> None:
     _inputs(parser, required=False)
+    _detect(parser, "; refused where that is not sure")
     parser.add_argument(
         "--from",
         dest="manifest",
@@ -246,8 +248,42 @@ def _blend_controls(group: Any) -> None:
     )
 
 
+def _batch(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "table",
+        metavar="TABLE",
+        help="a .jsonl, .csv or .parquet file, or a folder of sheets with a default.json; or the word "
+        "status, to be told how far the batch in --out is",
+    )
+    parser.add_argument(
+        "--out", required=True, metavar="PLACE", help="a folder, or a URL that fsspec knows, such as s3://..."
+    )
+    parser.add_argument(
+        "--default", metavar="FILE", help="JSON with what rows say that don't say otherwise, by column"
+    )
+    parser.add_argument("--model", help="of rows that name none: as for sample (default: bundled)")
+    _machine(parser)
+    parser.add_argument(
+        "--retry-failed", action="store_true", help="do those again that failed in an earlier run"
+    )
+    parser.add_argument("--list", action="store_true", help="with status: where every row is")
+    ray = parser.add_argument_group("many workers, with Ray")
+    ray.add_argument(
+        "--ray",
+        nargs="?",
+        const="local",
+        metavar="ADDRESS",
+        help="on a Ray that is started here, or that is at ADDRESS, such as auto or ray://host:10001",
+    )
+    ray.add_argument("--workers", type=count, metavar="N", help="(default: as many as there is room for)")
+    ray.add_argument(
+        "--gpus-per-worker", type=number, metavar="N", help="such as 0.5 (default: 1, 0 where there are none)"
+    )
+
+
 def _plan(parser: argparse.ArgumentParser) -> None:
     _inputs(parser, required=True)
+    _detect(parser, "; without --mask that is all")
     scale = parser.add_mutually_exclusive_group()
     scale.add_argument(
         "--model", default="bundled", help="as for sample: its pixels per latent cell (default: %(default)s)"
@@ -328,11 +364,17 @@ def _comfyui(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", metavar="PATH", help="the folder of ComfyUI, 0.14.0 or newer")
 
 
+def _detect(parser: argparse.ArgumentParser, more: str) -> None:
+    parser.add_argument(
+        "--detect",
+        action="store_true",
+        help=f"find rows, columns, gap and margin in the pixels, and say them and the runners-up{more}",
+    )
+
+
 def _inputs(parser: argparse.ArgumentParser, *, required: bool) -> None:
     parser.add_argument("--image", required=required, help="the sheet")
-    parser.add_argument(
-        "--mask", required=required, help="the stencil, white may change: as large as a cell or as the sheet"
-    )
+    parser.add_argument("--mask", help="the stencil, white may change: as large as a cell or as the sheet")
     _reading(parser)
     _grid(parser)
 

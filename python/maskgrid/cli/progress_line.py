@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from maskgrid.sampling import Progress
 
-__all__ = ["Meter", "Reporter"]
+__all__ = ["Meter", "Reporter", "clock"]
 
 _SILENCE = 5.0
 """Seconds between two lines about decoding, where no line is rewritten."""
@@ -87,7 +87,7 @@ class Reporter:
         where = f"{_whose(progress)}, step {progress.step + 1} of {progress.steps}"
         is_due = share - self._shown >= 0.1 or share == 1
         self._shown = share if is_due else self._shown
-        line = f"{share:4.0%}  {where}  {_clock(elapsed)} so far, {_clock(left)} left"
+        line = f"{share:4.0%}  {where}  {clock(elapsed)} so far, {clock(left)} left"
         self._say(where, share, line, is_due=is_due)
         if self._preview:
             self._preview(progress)
@@ -97,7 +97,7 @@ class Reporter:
         now = time.monotonic()
         left = (now - self._sampled) / done * (count - done)
         where = f"decoded fork {done} of {count}"
-        line = f"{where}  {_clock(now - self._start)} so far, {_clock(left)} left"
+        line = f"{where}  {clock(now - self._start)} so far, {clock(left)} left"
         self._say(where, 1, line, is_due=now - self._said >= _SILENCE)
 
     def _say(self, where: str, share: float, line: str, *, is_due: bool) -> None:
@@ -132,6 +132,7 @@ def _whose(progress: Progress) -> str:
     return f"{which} of {progress.fork_count}"
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Seconds as minutes and seconds, from an hour on as hours, too."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

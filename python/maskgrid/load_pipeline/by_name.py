@@ -12,7 +12,7 @@ from maskgrid.load_pipeline.from_hub import download_model
 from maskgrid.load_pipeline.model_folder import load_folder
 from maskgrid.load_pipeline.single_file import load_single_file
 
-__all__ = ["load_pipeline"]
+__all__ = ["find_local", "load_pipeline"]
 
 
 def load_pipeline(model: str, *, device: str | None = None, dtype: str | None = None) -> Any:
@@ -57,10 +57,18 @@ def load_pipeline(model: str, *, device: str | None = None, dtype: str | None = 
     return pipe
 
 
-def _load(diffusers: Any, model: str, dtype_for: Any) -> Any:
+def find_local(model: str) -> Path | None:
+    """Where a model lies on this machine; None for an id of the hub, which is not asked.
+
+    Args:
+        model: As for `load_pipeline`.
+
+    Raises:
+        MaskGridError: A path where nothing is, or a folder that is no model's.
+    """
     path = Path(bundled_folder() if model == BUNDLED else model).expanduser()
     if path.is_file():
-        return load_single_file(diffusers, path, dtype_for)
+        return path
     if path.exists() and not (path / "model_index.json").is_file():
         raise MaskGridError(f"model {model!r} is a folder without a model_index.json")
     looks_like_a_path = model.startswith((".", "/", "~")) or model.count("/") > 1 or "\\" in model
@@ -69,6 +77,11 @@ def _load(diffusers: Any, model: str, dtype_for: Any) -> Any:
             f"there is no model {model!r}; allowed: {BUNDLED!r}, a folder, a .safetensors file, or a hub id "
             "like 'owner/name'"
         )
-    return load_folder(
-        diffusers, path if path.exists() else download_model(diffusers, model), model, dtype_for
-    )
+    return path if path.exists() else None
+
+
+def _load(diffusers: Any, model: str, dtype_for: Any) -> Any:
+    path = find_local(model)
+    if path is not None and path.is_file():
+        return load_single_file(diffusers, path, dtype_for)
+    return load_folder(diffusers, path or download_model(diffusers, model), model, dtype_for)
