@@ -7,6 +7,8 @@ protocol or `__dlpack__`, and DLPack capsules, in host memory.
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, Literal, SupportsFloat, SupportsIndex, TypeAlias, final, overload
 
+from maskgrid.geometry.detect_grid import DetectedGrid
+
 __all__ = [
     "DistinctCoverages",
     "Grid",
@@ -18,6 +20,7 @@ __all__ = [
     "cover_cells",
     "cover_sheet",
     "describe",
+    "detect",
     "feather",
     "fill_holes",
     "grow",
@@ -129,6 +132,8 @@ class Grid:
         margin: _Pair | None = None,
         stride: SupportsIndex | None = None,
     ) -> Grid: ...
+    @classmethod
+    def detect(cls, image: Any, *, stride: SupportsIndex | None = None) -> DetectedGrid: ...
     @property
     def rows(self) -> int: ...
     @property
@@ -216,6 +221,7 @@ def mask_axes(
     shape: Sequence[int], size: tuple[int, ...] | None = None, /
 ) -> tuple[int | None, int, int, int | None]: ...
 def describe(array: Any, name: str, /) -> tuple[list[int], str]: ...
+def detect(image: Any, /) -> list[tuple[Grid, float]]: ...
 def cover_cells(grid: Grid, mask: Any, coverage: str, out: Any, /) -> list[bool]: ...
 def cover_sheet(grid: Grid, mask: Any, coverage: str, out: Any, /) -> None: ...
 def lay_noise_masks(

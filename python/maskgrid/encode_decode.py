@@ -50,7 +50,7 @@ def decode_forks(
     *,
     hand_over: Callable[[ForkLatents, NDArray[np.uint8]], Forks],
 ) -> Forks:
-    """Decode fork by fork and keep each one's cell.
+    """Decode fork by fork and keep each one's cell; in windows around it, where the run was shared.
 
     Args:
         host: The pipeline's, whose VAE decodes.
@@ -70,14 +70,18 @@ def decode_forks(
     patches: NDArray[np.uint8] = np.empty((0, *shape), np.uint8)
     try:
         patches = np.empty((len(latents), *shape), np.uint8)
+        windows = None if inputs.options.sharing is None else _decode_windows(host, latents, inputs)
         for patch, latent, cell in zip(patches, latents, latents.cells, strict=True):
             rows, columns = inputs.grid.cell_rect(cell).slices
             patch[...] = inputs.pixels[rows, columns]
-            picture = host.decode(latent)
-            if host.is_flagged(picture):
-                _warn_of_flagged(cell)
+            if windows is not None:
+                patch[..., :3] = eight_bit_picture(next(windows))
             else:
-                patch[..., :3] = eight_bit_picture(picture[0, :, rows, columns])
+                picture = host.decode(latent)
+                if host.is_flagged(picture):
+                    _warn_of_flagged(cell)
+                else:
+                    patch[..., :3] = eight_bit_picture(picture[0, :, rows, columns])
             done += 1
             if inputs.options.decode_callback:
                 inputs.options.decode_callback(done, len(latents))
@@ -90,6 +94,26 @@ def decode_forks(
     finally:
         host.release()
     return hand_over(latents, patches)
+
+
+def _decode_windows(host: DiffusersHost, latents: ForkLatents, inputs: RunInputs) -> Iterator[Tensor] | None:
+    """(3, height, width) of each fork's cell in [-1, 1], decoded alone; None where the host can't."""
+    stride = host.stride
+    cells = [inputs.grid.cell_rect(cell) for cell in latents.cells]
+    # The latents that a cell's pixels lie in.
+    covers = [
+        (cell.top // stride, cell.left // stride, -(-cell.bottom // stride), -(-cell.right // stride))
+        for cell in cells
+    ]
+    windows = host.decode_cells(latents, covers)
+    if windows is None:
+        return None
+    offsets = ((cell.top % stride, cell.left % stride) for cell in cells)
+    height, width = inputs.grid.cell
+    return (
+        window[0, :, top : top + height, left : left + width]
+        for (top, left), window in zip(offsets, windows, strict=True)
+    )
 
 
 @contextmanager

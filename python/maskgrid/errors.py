@@ -3,6 +3,7 @@
     MaskGridError
     +-- InvalidValueError   (ValueError)    a number, shape or name that is not allowed
     |   +-- BadRowsError                    rows of a table of jobs that can't be run, all of them
+    +-- GridError           (ValueError)    a picture in which no grid can be found
     +-- InvalidTypeError    (TypeError)     an object or dtype that is not allowed
     +-- InvalidBufferError  (BufferError)   memory that can't be read or written
     +-- MissingExtraError   (ImportError)   a package that is not installed; the message says what to install
@@ -39,6 +40,7 @@ __all__ = [
     "CallbackError",
     "CancelledError",
     "DenoiserError",
+    "GridError",
     "InvalidBufferError",
     "InvalidTypeError",
     "InvalidValueError",
@@ -74,6 +76,10 @@ class MaskGridWarning(UserWarning):
 
 class InvalidValueError(MaskGridError, ValueError):
     """A number, shape or name that is not allowed."""
+
+
+class GridError(MaskGridError, ValueError):
+    """A picture in which no grid can be found, or none that can be relied on."""
 
 
 class BadRowsError(InvalidValueError):

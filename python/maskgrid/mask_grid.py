@@ -109,8 +109,9 @@ class MaskGrid:
             max_pixels: The most pixels of a file that are decoded, in place of Pillow's guard.
             rows: Rows of cells.
             columns: Columns of cells.
+            cell: Size of a cell in pixels; default the largest that fits. `Grid.detect` finds it.
             gap: Pixels between cells.
-            margin: Pixels around the cells.
+            margin: Pixels around the cells; with `cell`, before the first.
             prompt: For all cells; or one for each, as a list or a table of rows. A run that samples the forks
                 together then samples each cell with its own (`sheet_conditioning="cells"`).
             negative_prompt: Likewise, as are prompt_2, negative_prompt_2 and so on where there are such.
@@ -122,6 +123,12 @@ class MaskGrid:
                 of what is white; default the VAE's stride, and 0 for a soft stencil, which is its own
                 feather. See `maskgrid.pictures.paste_weights.paste_weights`.
             micro_batch: The most forks in one pipeline call; default all.
+            sharing: "base" runs the network once over what all forks share, and then over each fork's window
+                alone: nearly the same forks for a few samplings, see docs/speed.md. Default each fork's whole
+                canvas.
+            halo: What a window has around its cell, as a share of the cell's sides.
+            base_prompt: Where cells have prompts of their own: "own", a shared pass for each distinct prompt,
+                or "shared", one with the mean of their embeddings.
             callback: Told a `Progress` after each call of the network; returning False stops the run.
             decode_callback: Told after each picture how many are decoded, and of how many.
             pipe_kwargs: Arguments of the pipeline's own, by name. One that is no argument of ours may as well
@@ -164,7 +171,8 @@ class MaskGrid:
                 micro_batch=inputs.options.micro_batch,
                 callback=inputs.options.callback,
             )
-            return decode(self.host.run(sampling, inputs.options.steps, told))
+            sharing = inputs.options.what_is_shared()
+            return decode(self.host.run(sampling, inputs.options.steps, told, sharing=sharing))
 
     def again(self, manifest: str | os.PathLike[str], **changes: Any) -> Forks:
         """The forks that a manifest tells of, made again with this pipeline.

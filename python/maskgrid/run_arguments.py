@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Required, get_type_hints
 
-from maskgrid.errors import InvalidTypeError
+from maskgrid.errors import InvalidTypeError, InvalidValueError
 from maskgrid.hosts.diffusers.pipeline_arguments import TEXTS
+from maskgrid.hosts.sharing.shared_network import BasePrompt, Sharing
 from maskgrid.sampling import CONTROL_NAMES, ControlOptions, Controls
 from maskgrid.sampling.forking.progress import Callback  # noqa: TC001 - the signature's types are read
 
@@ -25,6 +26,7 @@ __all__ = [
     "DecodeCallback",
     "RunArguments",
     "RunOptions",
+    "SharingName",
     "call_signature",
     "nearest_argument",
     "pipeline_words_apart",
@@ -33,6 +35,7 @@ __all__ = [
 
 ChannelName = Literal["alpha", "luminance", "red"]
 CoverageName = Literal["center", "nearest", "area", "max", "min"]
+SharingName = Literal["base"]
 DecodeCallback = Callable[[int, int], object]
 """Told how many pictures are decoded, and of how many."""
 Pixels = int | tuple[int, int]
@@ -49,6 +52,7 @@ class RunArguments(ControlOptions, total=False):
     max_pixels: int | None
     rows: int
     columns: int
+    cell: Pixels | None
     gap: Pixels
     margin: Pixels
     prompt: Texts | None
@@ -63,6 +67,9 @@ class RunArguments(ControlOptions, total=False):
     coverage: CoverageName
     feather: float | None
     micro_batch: int | None
+    sharing: SharingName | None
+    halo: float
+    base_prompt: BasePrompt
     callback: Callback | None
     decode_callback: DecodeCallback | None
     pipe_kwargs: Mapping[str, Any] | None
@@ -82,6 +89,7 @@ class RunOptions:
     max_pixels: int | None = None
     rows: int = 1
     columns: int = 1
+    cell: Pixels | None = None
     gap: Pixels = 0
     margin: Pixels = 0
     prompt: Any = None
@@ -96,6 +104,9 @@ class RunOptions:
     coverage: CoverageName = "center"
     feather: float | None = None
     micro_batch: int | None = None
+    sharing: SharingName | None = None
+    halo: float = Sharing.halo
+    base_prompt: BasePrompt = Sharing.base_prompt
     callback: Callback | None = None
     decode_callback: DecodeCallback | None = None
     pipe_kwargs: Mapping[str, Any] = field(default_factory=dict)
@@ -109,11 +120,24 @@ class RunOptions:
         schedule = self.controls.schedule
         return self.controls.steps if isinstance(schedule, str) else len(schedule) - 1
 
+    def what_is_shared(self) -> Sharing | None:
+        """What the forks share in the network; None for nothing.
+
+        Raises:
+            InvalidTypeError: A halo that is no number.
+            InvalidValueError: An unknown word, or a negative halo.
+        """
+        if self.sharing not in (None, "base"):
+            raise InvalidValueError(f"sharing is {self.sharing!r}; allowed: None or 'base'")
+        sharing = Sharing(halo=self.halo, base_prompt=self.base_prompt)
+        return sharing if self.sharing == "base" else None
+
     def told(self) -> dict[str, Any]:
         """What a record of the run should have besides its controls' defaults, callbacks left out."""
         always = ("rows", "columns", "gap", "margin", "prompt", "negative_prompt", "cfg", "coverage")
         values = {name: getattr(self, name) for name in (*always, "feather", "micro_batch")}
-        others = (*TEXTS, "control_image", "reference_image", "max_pixels")
+        shared = ("sharing", "halo", "base_prompt") if self.sharing is not None else ()
+        others = (*TEXTS, "control_image", "reference_image", "max_pixels", "cell", *shared)
         values |= {name: getattr(self, name) for name in others if getattr(self, name) is not None}
         return {**values, **{name: getattr(self.controls, name) for name in self.chosen}, **self.pipe_kwargs}
 

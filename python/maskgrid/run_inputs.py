@@ -88,7 +88,7 @@ def read_inputs(arguments: Mapping[str, Any]) -> RunInputs:
         if arguments.get(name) is None:
             raise InvalidTypeError(f"{name} is missing; allowed: a path, a picture, an array or a tensor")
     sheet = read_sheet(arguments["image"], max_pixels=options.max_pixels)
-    shape = {"gap": options.gap, "margin": options.margin}
+    shape = {"cell": options.cell, "gap": options.gap, "margin": options.margin}
     grid = Grid(options.rows, options.columns, canvas=sheet.pixels.shape[:2], **shape, stride=1)
     mask = read_mask(arguments["mask"], channel=options.mask_channel, max_pixels=options.max_pixels)
     stencil = fit_stencil(mask.values, grid)
@@ -112,6 +112,7 @@ def _check_numbers(options: RunOptions) -> None:
         check_count(name, getattr(options, name), 1)
     if options.micro_batch is not None:
         check_count("micro_batch", options.micro_batch, 1)
+    options.what_is_shared()
     for name in ("cfg", "feather"):
         value = getattr(options, name)
         if value is not None and check_number(name, value) < 0 and name == "feather":

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from maskgrid.hosts.diffusers import DiffusersHost
+    from maskgrid.hosts.sharing.shared_network import Sharing
 
 STEPS = 3
 
@@ -45,6 +46,7 @@ def fork_latents(
     micro_batch: int | None = None,
     callback: Any = None,
     latents: Tensor | None = None,
+    sharing: Sharing | None = None,
     **controls: Any,
 ) -> ForkLatents:
     """Forks of the sheet."""
@@ -60,7 +62,7 @@ def fork_latents(
         micro_batch=micro_batch,
         callback=callback,
     )
-    return host.run(sampling, steps, conditioning)
+    return host.run(sampling, steps, conditioning, sharing=sharing)
 
 
 def conditioning_of(told: Conditioning, count: int) -> list[Conditioning]:

@@ -7,6 +7,7 @@ from PIL import Image
 
 import maskgrid
 from maskgrid.errors import CancelledError, InvalidTypeError, InvalidValueError, MaskGridError, RunInterrupted
+from maskgrid.hosts.diffusers import pipeline_host
 from maskgrid.mask_grid import MaskGrid, repeat
 
 STEPS = {"steps": 2, "seed": 3}
@@ -252,3 +253,41 @@ def test_a_stencil_of_another_size_or_without_effect_is_an_error(maker, sheet):
         run(maker, sheet, np.zeros((16, 16), bool))
     with pytest.raises(InvalidTypeError, match="mask is a list"):
         run(maker, sheet, [[1]])
+
+
+def test_shared_forks_with_whole_windows_are_the_exact_ones(maker, sheet, stencil, monkeypatch):
+    monkeypatch.setattr(pipeline_host, "_DECODED_AROUND", 100)
+    exact = run(maker, sheet, stencil, mode="fork")
+    shared = run(maker, sheet, stencil, mode="fork", sharing="base", halo=100)
+    assert np.abs(exact.patches.astype(int) - shared.patches).max() <= 1
+
+
+def test_shared_forks_are_recorded_and_change_their_stencil_alone(maker, sheet, stencil, tmp_path):
+    shared = run(maker, sheet, stencil, mode="fork", sharing="base", halo=0)
+    assert_only_stencils_changed(shared, sheet, stencil)
+    shared.save(tmp_path / "shared")
+    again = maker.again(tmp_path / "shared")
+    assert np.array_equal(again.patches, shared.patches)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"sharing": "all"}, "sharing is 'all'; allowed: None or 'base'"),
+        ({"sharing": "base", "halo": -1}, "halo is -1"),
+        ({"base_prompt": "mine"}, "base_prompt is 'mine'"),
+    ],
+)
+def test_what_is_no_sharing_is_refused_before_anything_begins(maker, sheet, stencil, options, said):
+    with pytest.raises(InvalidValueError, match=said):
+        run(maker, sheet, stencil, **options)
+
+
+def test_sheets_whose_cells_lie_between_latents_are_decoded_alike(maker, monkeypatch):
+    monkeypatch.setattr(pipeline_host, "_DECODED_AROUND", 100)
+    sheet = np.random.default_rng(1).integers(0, 256, (45, 68, 3), dtype=np.uint8)
+    options = {"rows": 2, "columns": 3, "gap": 3, "margin": (2, 1), "mode": "fork"}
+    stencil = np.full((19, 20), 255, np.uint8)
+    shared = run(maker, sheet, stencil, sharing="base", halo=100, **options)
+    exact = run(maker, sheet, stencil, **options)
+    assert np.abs(exact.patches.astype(int) - shared.patches).max() <= 1

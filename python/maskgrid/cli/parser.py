@@ -135,6 +135,7 @@ def _demo(parser: argparse.ArgumentParser) -> None:
 
 def _sample(parser: argparse.ArgumentParser) -> None:
     _inputs(parser, required=False)
+    _detect(parser, "; refused where that is not sure")
     parser.add_argument(
         "--from",
         dest="manifest",
@@ -163,6 +164,7 @@ def _sample(parser: argparse.ArgumentParser) -> None:
         "--model", help="bundled (the default), a folder, a hub id like owner/name, or a .safetensors file"
     )
     _controls(parser.add_argument_group("how to sample"))
+    _sharing(parser.add_argument_group("what forks share"))
     edges = parser.add_argument_group("the stencil's edge")
     edges.add_argument(
         "--feather",
@@ -281,6 +283,7 @@ def _batch(parser: argparse.ArgumentParser) -> None:
 
 def _plan(parser: argparse.ArgumentParser) -> None:
     _inputs(parser, required=True)
+    _detect(parser, "; without --mask that is all")
     scale = parser.add_mutually_exclusive_group()
     scale.add_argument(
         "--model", default="bundled", help="as for sample: its pixels per latent cell (default: %(default)s)"
@@ -361,11 +364,17 @@ def _comfyui(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", metavar="PATH", help="the folder of ComfyUI, 0.14.0 or newer")
 
 
+def _detect(parser: argparse.ArgumentParser, more: str) -> None:
+    parser.add_argument(
+        "--detect",
+        action="store_true",
+        help=f"find rows, columns, gap and margin in the pixels, and say them and the runners-up{more}",
+    )
+
+
 def _inputs(parser: argparse.ArgumentParser, *, required: bool) -> None:
     parser.add_argument("--image", required=required, help="the sheet")
-    parser.add_argument(
-        "--mask", required=required, help="the stencil, white may change: as large as a cell or as the sheet"
-    )
+    parser.add_argument("--mask", help="the stencil, white may change: as large as a cell or as the sheet")
     _reading(parser)
     _grid(parser)
 
@@ -414,6 +423,26 @@ def _running(parser: argparse.ArgumentParser) -> None:
     _machine(parser)
     parser.add_argument(
         "--micro-batch", type=count, metavar="N", help="the most forks in one call (default: all)"
+    )
+
+
+def _sharing(group: Any) -> None:
+    """What forks share in the network; see docs/speed.md."""
+    group.add_argument(
+        "--sharing",
+        choices=("base",),
+        help="base: one pass over what all forks share, then each one's window alone (default: no sharing)",
+    )
+    group.add_argument(
+        "--halo",
+        type=float,
+        metavar="SHARE",
+        help="what a window has around its cell, as a share of it (default: 0.25)",
+    )
+    group.add_argument(
+        "--base-prompt",
+        choices=("own", "shared"),
+        help="a shared pass for each prompt, or one with the mean of all (default: own)",
     )
 
 

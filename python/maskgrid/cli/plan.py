@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
-from maskgrid.cli.grid_options import grid_of
+from maskgrid.cli.grid_options import describe_grid, detect, detected_facts, grid_of
 from maskgrid.cli.tell import give_result, say
+from maskgrid.errors import MaskGridWarning
+from maskgrid.geometry.detect_grid import SURE
 
 if TYPE_CHECKING:
     import argparse
 
     from maskgrid.geometry import ForkPlan, Grid, Rect
+    from maskgrid.geometry.detect_grid import DetectedGrid
     from maskgrid.pictures.read_mask import PixelMask
     from maskgrid.pictures.sheet import Sheet
 
@@ -31,12 +35,18 @@ def run(options: argparse.Namespace) -> int:
     from maskgrid.result.picture_file import write_picture
     from maskgrid.run_plan import plan_cells, warn_of_lost
 
+    _check_usage(options)
     if options.out:
         format_of(options.out, "--out")
         check_picture(options.out, force=options.force)
     scale = ModelScale(options.stride, 1) if options.stride else read_scale(options.model)
     sheet = read_sheet(options.image, max_pixels=options.max_pixels)
-    cells = grid_of(options, sheet.pixels.shape[:2])
+    found = detect(options, sheet.pixels) if options.detect else None
+    _warn_of_doubt(found)
+    if options.mask is None and found:
+        give_result(options, "", **detected_facts(found))
+        return 0
+    cells = found.grid if found else grid_of(options, sheet.pixels.shape[:2])
     mask = read_mask(options.mask, channel=options.mask_channel, max_pixels=options.max_pixels)
     stencil = fit_stencil(mask.values, cells)
     check_stencil(stencil, cells, options.coverage)
@@ -62,8 +72,26 @@ def run(options: argparse.Namespace) -> int:
         picture = plan_picture(sheet.pixels, plan, grid, planned.alpha, shows_windows=shows_windows)
         picture.info.update(sheet.save_options)
         drawn = write_picture(picture, options.out, force=options.force)
-    give_result(options, f"drawn in {drawn}" if drawn else "", **_facts(plan, grid), lost=lost, file=drawn)
+    facts = _facts(plan, grid) | ({"detected": detected_facts(found)} if found else {})
+    give_result(options, f"drawn in {drawn}" if drawn else "", **facts, lost=lost, file=drawn)
     return 0
+
+
+def _check_usage(options: argparse.Namespace) -> None:
+    if options.mask is None and not options.detect:
+        options.parser.error("the following arguments are required: --mask (or --detect)")
+    if options.mask is None and options.out:
+        options.parser.error("--out draws a stencil; say which with --mask")
+
+
+def _warn_of_doubt(found: DetectedGrid | None) -> None:
+    if found and not found.is_sure:
+        warnings.warn(
+            f"the grid was found with a confidence of {found.confidence:.2f} only; below {SURE} it may be "
+            "wrong: look at it, or give --rows and --columns",
+            MaskGridWarning,
+            stacklevel=2,
+        )
 
 
 def _notes(options: argparse.Namespace, sheet: Sheet, mask: PixelMask) -> list[str]:
@@ -91,8 +119,7 @@ def _facts(plan: ForkPlan, grid: Grid) -> dict[str, Any]:
 def _summary(plan: ForkPlan, grid: Grid, *, shows_windows: bool) -> str:
     latent = plan.grid.latent_size
     return (
-        f"sheet {_size(grid.canvas)} px, {grid.rows} x {grid.columns} cells of {_size(grid.cell)} px, "
-        f"gap {_size(grid.gap)}, margin {_size(grid.margin)}\n"
+        f"sheet {_size(grid.canvas)} px, {describe_grid(grid)}\n"
         f"{_size(latent)} latent cells at stride {grid.stride}, coverage {plan.coverage}, "
         f"{f'windows {_size(plan.window_size)}, ' if shows_windows else ''}{len(plan)} forks"
     )

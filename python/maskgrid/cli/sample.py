@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from maskgrid.cli.run_and_save import load, make_and_save
 from maskgrid.cli.tell import say
-from maskgrid.errors import MaskGridError
+from maskgrid.errors import GridError, MaskGridError
 from maskgrid.result.output_place import check_output
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ _ARGUMENTS = (
     *("mode", "fork_at", "sampler", "schedule", "steps", "seed", "fork_seeds", "denoise", "start_at_step"),
     *("blend", "sheet_conditioning"),
     *("end_at_step", "return_with_leftover_noise", "feather", "coverage", "micro_batch"),
+    *("sharing", "halo", "base_prompt"),
 )
 
 
@@ -41,6 +42,8 @@ def run(options: argparse.Namespace) -> int:
         name: _one(getattr(options, name)) for name in _ARGUMENTS if getattr(options, name) is not None
     }
     check_output(options.out, force=options.force)
+    if options.detect:
+        settings |= _detected(options)
     if options.manifest:
         return _again(options, settings)
     missing = [f"--{name}" for name in ("image", "mask") if name not in settings]
@@ -49,6 +52,28 @@ def run(options: argparse.Namespace) -> int:
             f"the following arguments are required: {', '.join(missing)} (or --from a manifest)"
         )
     return _make(options, settings, options.model or "bundled", options.device, options.dtype)
+
+
+def _detected(options: argparse.Namespace) -> dict[str, Any]:
+    """Where the cells lie by `--detect`, as arguments of a run.
+
+    Raises:
+        GridError: It is not sure.
+    """
+    from maskgrid.cli.grid_options import detect
+    from maskgrid.geometry.detect_grid import SURE
+    from maskgrid.pictures.read_sheet import read_sheet
+
+    if options.manifest or not options.image:
+        options.parser.error("--detect looks at a sheet; say which with --image, and without --from")
+    found = detect(options, read_sheet(options.image, max_pixels=options.max_pixels).pixels)
+    if not found.is_sure:
+        raise GridError(
+            f"{options.image} has a grid that was found with a confidence of {found.confidence:.2f} only; "
+            f"allowed: {SURE} and more. See maskgrid plan --detect, and give --rows and --columns"
+        )
+    pairs = {name: tuple(getattr(found.grid, name)) for name in ("cell", "gap", "margin")}
+    return {"rows": found.grid.rows, "columns": found.grid.columns, **pairs}
 
 
 def _again(options: argparse.Namespace, settings: dict[str, Any]) -> int:

@@ -6,13 +6,15 @@ A plain function denoised(x, sigma) needs no host: `maskgrid.sampling.sample_for
     forks = sample_forks(denoiser, latents, plan, table=denoiser.table, steps=20)
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from maskgrid.errors import InvalidTypeError, InvalidValueError
+from maskgrid.hosts.sharing.shared_network import SharedInput, SharedNetwork, Sharing
 from maskgrid.sampling.argument_checks import check_number
 from maskgrid.sampling.forking.request import Answer, Request
 from maskgrid.sampling.noise_levels.noise_table import NoiseTable
@@ -44,9 +46,12 @@ class GuidedNetwork:
         batched: Whether positive and negative go through the network in one batch. It takes them one after
             the other where their shapes differ.
         dtype: What the network computes in; default that of its parameters, where it has any, else that of x.
+        sharing: Have the network run once over what forks share, and then over their windows alone; None has
+            it run over each fork's whole canvas.
 
     Raises:
-        InvalidTypeError: A network that can't be called, conditioning that is neither tensor nor mapping.
+        InvalidTypeError: A network that can't be called, or not shared; conditioning that is neither tensor
+            nor mapping.
         InvalidValueError: cfg that is not finite, or not 1 without a negative; tensors of different counts of
             items.
     """
@@ -63,6 +68,7 @@ class GuidedNetwork:
         sheet_negative: Conditioning | None = None,
         batched: bool = True,
         dtype: torch.dtype | None = None,
+        sharing: Sharing | None = None,
     ) -> None:
         if not callable(network):
             raise InvalidTypeError(
@@ -73,6 +79,7 @@ class GuidedNetwork:
         self._cfg = check_number("cfg", cfg)
         self._batched = batched
         self._dtype = dtype or _dtype_of(network)
+        self._shared = None if sharing is None else SharedNetwork(network, sharing)
         self._positive = _Conditions("positive", positive, sheet)
         self._negative = None
         if self._cfg != 1 and negative is None:
@@ -105,8 +112,21 @@ class GuidedNetwork:
                 "allowed: a negative, or a sampler without 'cfg_pp' in its name"
             )
         both = self._cfg != 1 or request.wants_uncond
-        denoised, uncond = self._guide(request.x, request.sigma, request.rows, request.batch, both=both)
+        with self._share(request):
+            denoised, uncond = self._guide(request.x, request.sigma, request.rows, request.batch, both=both)
         return denoised if uncond is None or not request.wants_uncond else (denoised, uncond)
+
+    @contextmanager
+    def _share(self, request: Request) -> Iterator[None]:
+        """Have the network share what the rows of a request have in common, where it is to."""
+        if self._shared is None or not request.rows or request.base is None:
+            yield
+            return
+        base = self.table.scale_input(request.base, request.sigma)
+        height, width = base.shape[-2:]
+        given = SharedInput(base, (height, width), request.changed)
+        with self._shared.installed(lambda: given):
+            yield
 
     def _guide(
         self, x: Tensor, sigma: Tensor, forks: Sequence[int], batch: int, *, both: bool

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RecordedRun", "recorded_model", "recorded_runs", "repeat_runs"]
 
-_PLACES = frozenset({"rows", "columns", "gap", "margin", "mask"})
+_PLACES = frozenset({"rows", "columns", "cell", "gap", "margin", "mask"})
 """Arguments that say where forks are: where they change, the folder's forks are not those of the new run."""
 
 

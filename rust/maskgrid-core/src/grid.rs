@@ -83,14 +83,16 @@ impl GridBuilder {
         Ok(self.build(cell, canvas))
     }
 
-    /// The grid of cells of this size at the top left of a canvas of that size.
+    /// The grid of cells of this size in a canvas of that size: the margin lies before the first cell, and after the
+    /// last one what is left.
     ///
     /// # Errors
     /// When a number is outside its range or the cells need more room than the canvas has.
     pub fn from_cell_and_canvas(self, cell: Size<Pixel>, canvas: Size<Pixel>) -> Result<Grid> {
         self.check()?;
         for (axis, (cell, side)) in [(cell.height, canvas.height), (cell.width, canvas.width)].into_iter().enumerate() {
-            let needed = self.needed(axis, cell)?;
+            // The canvas says what lies behind the last cell.
+            let needed = self.needed(axis, cell)? - self.along(axis).2;
             checked_side(AXES[axis], u64::from(side))?;
             if needed > u64::from(side) {
                 return Err(Error::CellTooLarge { axis: AXES[axis], cell: cell.into(), needed, side: side.into() });

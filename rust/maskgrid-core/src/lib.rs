@@ -22,6 +22,7 @@
 #![forbid(unsafe_code)]
 
 pub mod canvas;
+pub mod detect_grid;
 mod error;
 mod fork_plan;
 mod grid;

@@ -31,7 +31,8 @@ const COUNTS: std::ops::RangeInclusive<u32> = 1..=MAX_CELLS;
 ///     cell: Height and width of a cell in pixels, or one number for both; 1 to 65536.
 ///     canvas: Height and width of the sheet in pixels, or one number for both; 1 to 65536.
 ///     gap: Pixels between neighbouring cells, vertical and horizontal, or one number for both; default 0.
-///     margin: Pixels before the first and after the last cell, likewise; default 0.
+///     margin: Pixels before the first and after the last cell, likewise; default 0. With cell and canvas both given, what
+///         lies after the last cell is what the canvas has left.
 ///     stride: Pixels per latent cell, 1 to 65536: 8 for most models (default), 16 or 32 for some, 1 for pixel models.
 ///
 /// Raises:
@@ -101,6 +102,35 @@ impl PyGrid {
         stride: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         Self::new(rows, columns, None, Some(canvas), gap, margin, stride)
+    }
+
+    /// The grid of a sheet, found in its pixels: by edges, by empty lines between cells, and by repeats.
+    ///
+    /// Rows and columns of up to 64 cells from 8 px on. Where the edges of cells can be seen the grid has them, to the
+    /// pixel. Where they can't, as with sprites on one common ground, every sprite lies in a cell of its own.
+    ///
+    /// Args:
+    ///     image: (H, W), (H, W, C) or (C, H, W), C of 1 to 4: uint8, bool or floats in [0, 1]; an array, a tensor, or
+    ///         a PIL image. Alpha counts.
+    ///     stride: Pixels per latent cell of the grids that come back; default 8.
+    ///
+    /// Returns:
+    ///     A `maskgrid.geometry.DetectedGrid`: the best grid, its confidence, and the runners-up.
+    ///
+    /// Raises:
+    ///     GridError: No more than a single cell can be seen.
+    ///     InvalidTypeError: No image, or another dtype.
+    ///     InvalidValueError: A shape that is no image, or floats outside [0, 1].
+    #[classmethod]
+    #[pyo3(signature = (image, *, stride=None))]
+    fn detect<'py>(
+        class: &Bound<'py, PyType>,
+        image: &Bound<'py, PyAny>,
+        stride: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let stride = stride.map_or(Ok(8), |stride| whole(stride, "stride", SIDES))?;
+        let detect = class.py().import("maskgrid.geometry.detect_grid")?.getattr("detect_grid")?;
+        detect.call1((image, stride))
     }
 
     /// Rows of cells.

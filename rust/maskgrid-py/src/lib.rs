@@ -6,6 +6,7 @@
 mod buffer;
 mod canvas;
 mod canvas_images;
+mod detect_grid;
 mod errors;
 mod fork_plan;
 mod grid;
@@ -23,6 +24,8 @@ use pyo3::prelude::*;
 mod _native {
     #[pymodule_export]
     use super::canvas::{join, merge, paste, split, tile};
+    #[pymodule_export]
+    use super::detect_grid::detect;
     #[pymodule_export]
     use super::fork_plan::PyPlan;
     #[pymodule_export]

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from maskgrid.errors import MaskGridError
 from maskgrid.hosts.diffusers.planned_calls import plan_calls
+from maskgrid.hosts.sharing.shared_network import SharedInput
 from maskgrid.sampling import denoise
 
 if TYPE_CHECKING:
@@ -89,6 +90,15 @@ class LoopTranslator:
         """(n, C, ..., h, w) what the network reads next, scaled."""
         request = self.request
         return self.table.scale_input(request.x, request.sigma)
+
+    def shared_input(self) -> SharedInput | None:
+        """What the rows that the network reads next have in common; None where they are one sheet."""
+        request = self.request
+        if not request.rows or request.base is None:
+            return None
+        base = self._pack(self.table.scale_input(request.base, request.sigma))
+        height, width = request.base.shape[-2:]
+        return SharedInput(base, (height, width), request.changed)
 
     def answer(self, output: Tensor) -> Tensor | None:
         """Tell the engine the network's output; returns the pipeline's next latents, None at the end."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -21,17 +21,22 @@ from maskgrid.hosts.diffusers.safety_checker import ask_safety_checker
 from maskgrid.hosts.diffusers.scheduler_exchange import install_engine_scheduler
 from maskgrid.hosts.diffusers.step_fractions import fit_fractions
 from maskgrid.hosts.diffusers.vae_precision import run_vae
+from maskgrid.hosts.sharing.shared_decoder import SharedDecoder, can_share
+from maskgrid.hosts.sharing.shared_network import SharedNetwork
 from maskgrid.sampling import ForkLatents, NoiseTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from maskgrid.hosts.diffusers.pipeline_family import PipelineFamily
+    from maskgrid.hosts.sharing.shared_network import Sharing
     from maskgrid.sampling import ForkSampling, State, Stretch
 
 __all__ = ["DiffusersHost"]
 
 _LOG = logging.getLogger(__name__)
+_DECODED_AROUND = 2
+"""Latents around a cell that are decoded with it."""
 
 
 class DiffusersHost:
@@ -148,6 +153,33 @@ class DiffusersHost:
             picture = run_vae(self.pipe.vae, self.family.codec.decode, given, what="decode a picture")
             return picture.clamp(-1, 1)
 
+    def decode_cells(
+        self, forks: ForkLatents, cells: Sequence[tuple[int, int, int, int]]
+    ) -> Iterator[Tensor] | None:
+        """Decode each fork's cell alone, in a window; see `maskgrid.hosts.sharing.shared_decoder`.
+
+        Args:
+            forks: n forks of one sheet, B = 1.
+            cells: Top, left, bottom, right of each one's cell, in latents.
+
+        Returns:
+            (1, 3, ., .) float32 in [-1, 1] of each cell's rectangle, one after the other; None where the VAE
+            can't, or a safety checker has to see whole pictures.
+
+        Raises:
+            AutoencoderError: As for `decode`.
+        """
+        vae = self.pipe.vae
+        if not can_share(vae) or getattr(self.pipe, "safety_checker", None) is not None:
+            return None
+        shared = SharedDecoder(vae, self.decode)
+        numbers = forks.numbers
+        sheet = forks.image_latents
+        # Clones of a pipeline share their VAE, whose layers are exchanged meanwhile.
+        return _in_turn(
+            vae, shared.decode(sheet, lambda row: forks[numbers[row]], cells, halo=_DECODED_AROUND)
+        )
+
     def is_flagged(self, picture: Tensor) -> bool:
         """Whether the pipeline's safety checker flags a picture, (1, 3, H, W) in [-1, 1]; no without one."""
         with self.reserve():
@@ -159,19 +191,28 @@ class DiffusersHost:
             with self.reserve():
                 self.pipe.maybe_free_model_hooks()
 
-    def run(self, sampling: ForkSampling, steps: int, conditioning: Mapping[str, Any]) -> ForkLatents:
+    def run(
+        self,
+        sampling: ForkSampling,
+        steps: int,
+        conditioning: Mapping[str, Any],
+        *,
+        sharing: Sharing | None = None,
+    ) -> ForkLatents:
         """Complete a sampling with the pipeline, which calls its network.
 
         Args:
             sampling: What to sample.
             steps: Steps of the schedule, as the pipeline is told.
             conditioning: Arguments of the pipeline. A list of prompts has one for each fork.
+            sharing: Have the network run once over what forks share, and then over their windows alone;
+                None has it run over each fork's whole canvas.
 
         Returns:
             The forks.
 
         Raises:
-            InvalidTypeError: Arguments that the pipeline does not know.
+            InvalidTypeError: Arguments that the pipeline does not know, or a network that can't be shared.
             InvalidValueError: Conditioning that does not fit the forks, or cells that are sampled together
                 with a conditioning each and do not go into one batch; a sampler whose calls are not known
                 beforehand.
@@ -183,9 +224,12 @@ class DiffusersHost:
             RunInterrupted: Ctrl-C.
         """
         self.check_arguments(conditioning)
-        with begin_run(self.pipe, wait=self.wait), torch.no_grad():
+        shared = None if sharing is None else SharedNetwork(self.network, sharing)
+        # Clones of a pipeline share its network, whose layers are exchanged meanwhile.
+        turn = nullcontext() if shared is None else take_turn(self.network, wait=self.wait)
+        with begin_run(self.pipe, wait=self.wait), turn, torch.no_grad():
             begun = time.perf_counter()
-            forks = sampling.complete(lambda stretch: self._drive(stretch, steps, conditioning))
+            forks = sampling.complete(lambda stretch: self._drive(stretch, steps, conditioning, shared))
             seconds = time.perf_counter() - begun
             _LOG.info("%s: %d forks in %.2f s", type(self.pipe).__name__, len(forks), seconds)
             return forks
@@ -230,7 +274,13 @@ class DiffusersHost:
             "return_dict": False,
         }
 
-    def _drive(self, stretch: Stretch, steps: int, conditioning: Mapping[str, Any]) -> State:
+    def _drive(
+        self,
+        stretch: Stretch,
+        steps: int,
+        conditioning: Mapping[str, Any],
+        shared: SharedNetwork | None,
+    ) -> State:
         """Have the pipeline walk a stretch, in one call."""
         try:
             solver = stretch.run.solver
@@ -238,7 +288,8 @@ class DiffusersHost:
             with watch_guidance(network, solver.name, wanted=solver.needs_uncond) as watch:
                 translator = self._translate(stretch, steps, watch)
                 told = fit_fractions(self.pipe, conditioning, translator.steps, steps)
-                return self._call(translator, stretch, steps, told)
+                with nullcontext() if shared is None else shared.installed(translator.shared_input):
+                    return self._call(translator, stretch, steps, told)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -284,6 +335,12 @@ class DiffusersHost:
                     f"of {len(translator.sigmas)} calls"
                 )
             return translator.complete()
+
+
+def _in_turn(part: Any, made: Iterator[Tensor]) -> Iterator[Tensor]:
+    """What is made one after the other, with a part of a pipeline for this thread alone until all is."""
+    with take_turn(part):
+        yield from made
 
 
 @contextmanager

@@ -93,13 +93,17 @@ def denoise(stretch: Stretch) -> Requests:
     x, sigma, step = next(solver)
     while True:
         m = run.mask(region, step)
-        shown = region.lerp(run.table.noised(z, noise, sigma), x, m, dtype=run.latents.dtype)
+        around = run.table.noised(z, noise, sigma)
+        shown = region.lerp(around, x, m, dtype=run.latents.dtype)
+        # Forks with noise of their own are surrounded by different sheets; the first one's stands for all.
+        base = (shown if region.is_sheet else around)[0].to(run.latents.dtype, copy=True)
+        del around
         answers: list[Tensor] = []
         for rows in stretch.calls:
-            request = _request(stretch, shown, sigma, step, rows)
+            request = _request(stretch, shown, base, sigma, step, rows)
             answers = _gather(region, rows, check.read((yield request), request), answers)
         # The batch is not held any longer than the network needs it.
-        del shown, request
+        del shown, base, request
         denoised = torch.lerp(inside, region.cut(answers[0]).to(z.dtype), m)
         uncond = [region.cut(answer).to(z.dtype, copy=True) for answer in answers[1:]]
         answers.clear()
@@ -112,7 +116,9 @@ def denoise(stretch: Stretch) -> Requests:
             return state.expand(len(region.patches))
 
 
-def _request(stretch: Stretch, shown: Tensor, sigma: Tensor, step: int, rows: tuple[int, ...]) -> Request:
+def _request(
+    stretch: Stretch, shown: Tensor, base: Tensor, sigma: Tensor, step: int, rows: tuple[int, ...]
+) -> Request:
     """What the network is asked: all rows of the region, or the sheet once for each of `rows`."""
     run, region = stretch.run, stretch.region
     if rows != region.rows:
@@ -127,6 +133,8 @@ def _request(stretch: Stretch, shown: Tensor, sigma: Tensor, step: int, rows: tu
         shown.shape[1],
         region.is_sheet,
         run.solver.needs_uncond,
+        base,
+        region.rectangles(rows),
     )
 
 

@@ -45,6 +45,13 @@ class Region:
         """Whether this is the sheet together."""
         return not self.rows
 
+    def rectangles(self, rows: Sequence[int]) -> tuple[tuple[int, int, int, int], ...]:
+        """The cells of some rows, or in the sheet together of some forks: top, left, bottom, right."""
+        if not rows:
+            return ((0, 0, *self.patches.size),)
+        cells = self.cells[[self.forks.index(fork) for fork in rows]].tolist()
+        return tuple((top, left, bottom, right) for top, left, bottom, right in cells)
+
     def cut(self, sheets: Tensor) -> Tensor:
         """Cut the rows' patches out of whole sheets, one or one for each row: (n, B, C, ..., *patch)."""
         return self.patches.cut(sheets)

@@ -35,6 +35,9 @@ class Request:
         together: Whether the forks are still one sheet.
         wants_uncond: Whether the sampler needs the latents denoised without the condition besides; the answer
             is then a pair.
+        base: (B, C, ..., h, w) what the rows have outside the parts that change, for networks that run once
+            over it: the noised sheet; the sheet together itself. Not to be written to.
+        changed: (top, left, bottom, right) of each item's cell, in latents: where it may differ from `base`.
     """
 
     x: Tensor
@@ -46,6 +49,8 @@ class Request:
     batch: int
     together: bool
     wants_uncond: bool = False
+    base: Tensor | None = None
+    changed: tuple[tuple[int, int, int, int], ...] = ()
 
     def __str__(self) -> str:
         who = (

@@ -50,6 +50,7 @@ pub(crate) struct Dtype {
 
 impl Dtype {
     pub(crate) const BOOL: Self = Self { kind: Kind::Bool, bytes: 1 };
+    pub(crate) const UINT8: Self = Self { kind: Kind::Unsigned, bytes: 1 };
     pub(crate) const FLOAT32: Self = Self { kind: Kind::Float, bytes: 4 };
     pub(super) const BFLOAT16: Self = Self { kind: Kind::Brain, bytes: 2 };
     pub(super) const UINT16: Self = Self { kind: Kind::Unsigned, bytes: 2 };
