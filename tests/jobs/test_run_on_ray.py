@@ -138,6 +138,29 @@ def test_ctrl_c_finishes_what_is_in_hand(twelve, tmp_path):
 
 
 @with_ray
+@with_proc
+def test_a_second_ctrl_c_stops_at_once_and_leaves_no_worker(tmp_path, model_folder):
+    (name,) = write_sheets(tmp_path, 1)
+    table = write_table(tmp_path, [row(name, model_folder, steps=1000, micro_batch=1)])
+    workers: list[int] = []
+    with start_batch(table, tmp_path / "out", "--ray", "--workers", "1") as process:
+        while process.poll() is None and not workers:
+            workers = workers_of(process.pid)
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        said = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        said += finish(process)
+    assert process.returncode == 130, said
+    assert "stopped at once; what was done is kept" in said
+    deadline = time.monotonic() + 30
+    while Path(f"/proc/{workers[0]}").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not Path(f"/proc/{workers[0]}").exists()
+    assert contents(tmp_path / "out") == {}
+
+
+@with_ray
 def test_a_ray_that_runs_already_is_taken_and_left(twelve, tmp_path):
     table, expected = twelve
     code = (

@@ -97,6 +97,8 @@ def run_batch(
             outcomes = run_in_process(jobs, batch.place, stop)
         else:
             outcomes = run_on_ray(jobs, batch.place, stop, ray)
+        # Workers end with it, whatever ends the batch.
+        stack.enter_context(contextlib.closing(outcomes))
         try:
             for outcome in outcomes:
                 tally.count(outcome)

@@ -8,7 +8,7 @@ from maskgrid.errors import MaskGridError
 from maskgrid.jobs.worker import Worker, failed_by
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Sequence
 
     from maskgrid.jobs.job import Job
     from maskgrid.jobs.place import Place
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["run_in_process"]
 
 
-def run_in_process(jobs: Sequence[Job], place: Place, stop: SoftStop) -> Iterator[Outcome]:
+def run_in_process(jobs: Sequence[Job], place: Place, stop: SoftStop) -> Generator[Outcome, None, None]:
     """Do jobs until they are done or a stop is asked for.
 
     Args:

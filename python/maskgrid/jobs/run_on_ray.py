@@ -13,7 +13,7 @@ from maskgrid.errors import InvalidValueError, MaskGridError, MissingExtraError,
 from maskgrid.jobs.worker import Outcome, Worker, failed_by
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
     from maskgrid.jobs.job import Job
     from maskgrid.jobs.place import Place
@@ -86,7 +86,9 @@ def start_ray(options: RayOptions, place: Place) -> Iterator[None]:
         ray.shutdown()
 
 
-def run_on_ray(jobs: Sequence[Job], place: Place, stop: SoftStop, options: RayOptions) -> Iterator[Outcome]:
+def run_on_ray(
+    jobs: Sequence[Job], place: Place, stop: SoftStop, options: RayOptions
+) -> Generator[Outcome, None, None]:
     """Do jobs on Ray until they are done or a stop is asked for.
 
     The driver reads the files of a job when a worker is free for it and sends them along, so that workers
