@@ -166,7 +166,7 @@ def test_a_ray_that_runs_already_is_taken_and_left(twelve, tmp_path):
     code = (
         "import ray, sys\n"
         "from maskgrid.jobs import RayOptions, run_batch\n"
-        "ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)\n"
+        "ray.init('local', num_cpus=2, include_dashboard=False, log_to_driver=False)\n"
         "result = run_batch(sys.argv[1], sys.argv[2], ray=RayOptions(workers=2))\n"
         "print(ray.is_initialized(), result.progress.done)\n"
         "again = run_batch(sys.argv[1], sys.argv[2], ray=RayOptions())\n"
