@@ -61,8 +61,7 @@ def start_batch(table: Path, out: Path, *more: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        process_group=0,
-        preexec_fn=_listen_to_ctrl_c,
+        **({} if os.name == "nt" else {"process_group": 0, "preexec_fn": _listen_to_ctrl_c}),
     )
 
 

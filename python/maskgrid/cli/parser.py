@@ -273,7 +273,7 @@ def _batch(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const="local",
         metavar="ADDRESS",
-        help="on a Ray that is started here, or that is at ADDRESS, such as auto or ray://host:10001",
+        help="on a Ray that is started here, or that is at ADDRESS, such as auto or host:6379",
     )
     ray.add_argument("--workers", type=count, metavar="N", help="(default: as many as there is room for)")
     ray.add_argument(

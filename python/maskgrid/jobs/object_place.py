@@ -60,7 +60,8 @@ class ObjectPlace:
         try:
             import fsspec
 
-            self._system, self._root = fsspec.core.url_to_fs(self.url)
+            # Listings of millions of files are not to stay in memory, nor to be believed when they are old.
+            self._system, self._root = fsspec.core.url_to_fs(self.url, use_listings_cache=False)
         except ImportError as error:
             raise MissingExtraError(
                 f"{url} needs fsspec and its part for that kind of URL ({error}); install them with: "
@@ -79,7 +80,6 @@ class ObjectPlace:
 
     def done(self) -> set[str]:
         """The identities of the jobs whose folder is there."""
-        self._system.invalidate_cache()
         shards = place_names(self._names(self._root))
         with ThreadPoolExecutor(_LISTINGS) as pool:
             return set().union(*pool.map(self._done_in, shards))
@@ -119,7 +119,6 @@ class ObjectPlace:
 
     def failures(self) -> dict[str, Failure]:
         """What failed, by the identity of the job."""
-        self._system.invalidate_cache()
         names = [f"{self._root}/{FAILED}/{name}" for name in self._names(f"{self._root}/{FAILED}")]
         texts = self._system.cat(names) if names else {}
         return failures_of(text.decode("utf-8", "replace") for text in texts.values())

@@ -30,7 +30,7 @@ class RayOptions:
     """Where and with how many workers Ray runs a batch.
 
     Attributes:
-        address: Of a Ray that runs, such as "auto" or "ray://host:10001"; None starts one on this machine,
+        address: Of a Ray that runs, such as "auto" or "host:6379"; None starts one on this machine,
             or takes the one that this process is connected to.
         workers: How many; None for as many as there is room for.
         gpus: GPUs of each, such as 0.5 for two that share one; None for 1 where Ray has any, else 0.
