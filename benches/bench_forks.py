@@ -262,8 +262,7 @@ def draw(path: Path) -> None:
             sheets.append(torch.cat(rows, 2)[0])
         strips.append(torch.cat(sheets, 2))
     pixels = ((torch.cat(strips, 1) + 1) * 127.5).clamp(0, 255).byte().permute(1, 2, 0).numpy()
-    picture = Image.fromarray(pixels)
-    picture.resize((2 * picture.width, 2 * picture.height), Image.Resampling.LANCZOS).save(path)
+    Image.fromarray(pixels).save(path, optimize=True)
 
 
 def main() -> None:
