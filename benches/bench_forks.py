@@ -249,6 +249,22 @@ def decoding_rows(job: Job, rounds: int) -> list[list[str]]:
     return rows
 
 
+def draw(path: Path) -> None:
+    """Both networks' forks, merged: of whole canvases, with bases of their own, with one base for all."""
+    strips = []
+    for make in (unet_job, transformer_job):
+        job = make(3, 12)
+        ways = (None, Sharing(), Sharing(base_prompt="shared"))
+        sheets = []
+        for sharing in ways:
+            cells = job.decode(job.sample(own=True, sharing=sharing), halo=None if sharing is None else 2)
+            rows = [torch.cat(cells[begin : begin + 3], 3) for begin in range(0, 9, 3)]
+            sheets.append(torch.cat(rows, 2)[0])
+        strips.append(torch.cat(sheets, 2))
+    pixels = ((torch.cat(strips, 1) + 1) * 127.5).clamp(0, 255).byte().permute(1, 2, 0).numpy()
+    Image.fromarray(pixels).save(path, optimize=True)
+
+
 def main() -> None:
     """Measure, print, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -281,6 +297,7 @@ def main() -> None:
     report.table(columns, rows)
     if not arguments.quick:
         report.write(DOCS, MARKER)
+        draw(DOCS.parent / "images" / "shared_forks.png")
 
 
 if __name__ == "__main__":

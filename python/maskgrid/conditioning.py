@@ -59,7 +59,7 @@ def conditioning_of(host: DiffusersHost, inputs: RunInputs, plan: RunPlan) -> di
 
 
 def has_own_texts(told: dict[str, Any]) -> bool:
-    """Whether forks have a text each."""
+    """Whether the conditioning has a text for each fork."""
     return any(isinstance(told.get(name), list) for name in TEXTS)
 
 

@@ -244,7 +244,7 @@ def repeat(manifest: str | os.PathLike[str], **changes: Any) -> Forks:
 
 
 def _restore(kind: type[MaskGrid], pipe: Any, wait: bool, source: dict[str, Any]) -> MaskGrid:
-    """A `MaskGrid` as it was pickled."""
+    """A `MaskGrid` made again of what was pickled."""
     made = kind(pipe, wait=wait)
     made._source = source
     return made
@@ -259,7 +259,7 @@ def _controls_of_forks(inputs: RunInputs, plan: RunPlan, told: dict[str, Any]) -
 
 
 def _settings(inputs: RunInputs, controls: Controls) -> dict[str, Any]:
-    """What a manifest tells of the run."""
+    """What `MaskGrid` has a manifest tell of its run."""
     return run_settings(controls, inputs.options.told())
 
 

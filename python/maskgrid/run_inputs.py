@@ -59,7 +59,7 @@ class RunInputs:
 
     @property
     def pixels(self) -> NDArray[np.uint8]:
-        """(H, W, 3 or 4) uint8: the sheet's own, bit for bit."""
+        """(H, W, 3 or 4) uint8: the pixels that a run was given, bit for bit."""
         return self.sheet.pixels
 
     def reporting_to(self, callback: Callback | None, decode_callback: DecodeCallback | None) -> RunInputs:

@@ -120,13 +120,13 @@ def plan_cells(
 
 
 def name_cells(grid: Grid, cells: Sequence[int]) -> str:
-    """Cells by row and column, such as "(0, 1), (2, 2)"; of many the first ones."""
+    """The lost cells of a plan in words, such as "(0, 1), (2, 2)"; of many the first ones."""
     named = ", ".join(str(grid.position(cell)) for cell in cells[:8])
     return f"{named} and {len(cells) - 8} more" if len(cells) > 8 else named
 
 
 def _with_canvas(grid: Grid, canvas: tuple[int, ...], stride: int) -> Grid:
-    """A run's cells on another canvas."""
+    """The planned run's cells on a larger canvas."""
     pairs: dict[str, Any] = {name: tuple(getattr(grid, name)) for name in ("cell", "gap", "margin")}
     return Grid(grid.rows, grid.columns, canvas=canvas, stride=stride, **pairs)
 

@@ -22,7 +22,7 @@ _OF_DIFFUSERS = (
 
 
 def describe_error(error: Exception, options: argparse.Namespace) -> tuple[str, bool]:
-    """An error in one line.
+    """An error in the words of the command line, in one line.
 
     Args:
         error: Whosever.

@@ -18,7 +18,7 @@ _SILENCE = 5.0
 
 
 class Meter:
-    """How much of a run is done.
+    """How much of a run is done, as a progress line shows it.
 
     A step of the sheet counts as one piece of work, a step of a batch of forks as one for each of them.
 
@@ -93,7 +93,7 @@ class Reporter:
             self._preview(progress)
 
     def decoded(self, done: int, count: int) -> None:
-        """Say how many pictures there are."""
+        """Show in the progress line how many pictures are decoded."""
         now = time.monotonic()
         left = (now - self._sampled) / done * (count - done)
         where = f"decoded fork {done} of {count}"
@@ -110,7 +110,7 @@ class Reporter:
             self._said = time.monotonic()
 
     def close(self) -> None:
-        """End the progress bar."""
+        """End the progress line."""
         if self._bar is not None:
             self._bar.close()
 

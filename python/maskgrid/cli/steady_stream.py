@@ -57,5 +57,5 @@ class SteadyStream:
         return getattr(self._stream, name)
 
     def isatty(self) -> bool:
-        """Whether the stream is a terminal."""
+        """Whether the steady stream writes to a terminal."""
         return self._stream is not None and self._stream.isatty()

@@ -20,7 +20,7 @@ def is_wordy(options: argparse.Namespace) -> bool:
 
 
 def say(options: argparse.Namespace, text: str) -> None:
-    """Print a line to read."""
+    """Tell a line to people, unless only JSON is wanted."""
     if is_wordy(options):
         print(text, flush=True)
 

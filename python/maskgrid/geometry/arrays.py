@@ -36,7 +36,7 @@ Array = Any
 
 
 def is_tensor(array: Array) -> bool:
-    """Whether it is a torch tensor."""
+    """Whether an array is a torch tensor, told without importing torch."""
     # A torch that is half imported has no Tensor yet.
     tensor = getattr(sys.modules.get("torch"), "Tensor", None)
     return tensor is not None and isinstance(array, tensor)

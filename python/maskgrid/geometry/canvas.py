@@ -40,7 +40,7 @@ __all__ = ["cell_view", "join", "merge", "paste", "split", "tile"]
 
 
 def tile(cell: Any, grid: Grid, *, background: Any = 0, channels: str = "last", out: Any = None) -> Any:
-    """A sheet with one cell in every place.
+    """A canvas, in numpy or torch, with one cell in every place.
 
     Args:
         cell: One image of the size of a cell.
@@ -65,7 +65,7 @@ def tile(cell: Any, grid: Grid, *, background: Any = 0, channels: str = "last", 
 
 
 def join(cells: Any, grid: Grid, *, background: Any = 0, channels: str = "last", out: Any = None) -> Any:
-    """The sheet of these cells, row by row; the inverse of `split`.
+    """A canvas, in numpy or torch, of cells row by row; the inverse of `split`.
 
     Args:
         cells: As many images as the grid has cells, of the size of a cell.
@@ -130,7 +130,7 @@ def cell_view(sheet: Any, grid: Grid, *, channels: str = "last") -> Any:
 def split(
     sheet: Any, grid: Grid, *, channels: str = "last", copy: bool | None = None, out: Any = None
 ) -> Any:
-    """The cells of a sheet, row by row.
+    """The cells of a canvas, in numpy or torch, row by row.
 
     A view in which cells are numbered exists where the grid has one row or one column, and hardly elsewhere;
     `cell_view`, in which they have a row and a column, always exists.

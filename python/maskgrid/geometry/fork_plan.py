@@ -124,12 +124,12 @@ class ForkPlan(Sequence[Fork]):
 
     @property
     def grid(self) -> Grid:
-        """Where the cells lie."""
+        """The grid of the fork plan: where its cells lie."""
         return self._plan.grid
 
     @property
     def coverage(self) -> str:
-        """How pixels became latent cells."""
+        """How the fork plan's pixels became latent cells."""
         return self._coverage
 
     @property
@@ -144,7 +144,7 @@ class ForkPlan(Sequence[Fork]):
 
     @property
     def cells(self) -> tuple[int, ...]:
-        """The cell of each fork."""
+        """The cell of each fork of the plan."""
         return tuple(self._plan.cells)
 
     @property
@@ -288,7 +288,7 @@ class ForkPlan(Sequence[Fork]):
 def _restore(
     plan: _native.Plan, distinct: _native.DistinctCoverages, coverages: Any, sheet: Any, coverage: str
 ) -> ForkPlan:
-    """A fork plan as it was pickled."""
+    """A fork plan made again of what was pickled."""
     restored = ForkPlan.__new__(ForkPlan)
     restored._fill(plan, distinct, coverages, sheet, coverage)
     return restored

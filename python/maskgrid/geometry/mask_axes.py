@@ -30,7 +30,7 @@ __all__ = ["MaskAxes", "read_mask_axes", "stack_masks"]
 
 @dataclass(frozen=True, slots=True)
 class MaskAxes:
-    """What the axes of one shape mean.
+    """What a mask's axes mean, told by its shape.
 
     Attributes:
         shape: The shape.
@@ -48,7 +48,7 @@ class MaskAxes:
 
     @property
     def count(self) -> int:
-        """How many masks there are."""
+        """How many masks an array of such axes holds."""
         return 1 if self.masks is None else self.shape[self.masks]
 
     @property

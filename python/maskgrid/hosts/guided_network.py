@@ -131,7 +131,7 @@ class GuidedNetwork:
     def _guide(
         self, x: Tensor, sigma: Tensor, forks: Sequence[int], batch: int, *, both: bool
     ) -> tuple[Tensor, Tensor | None]:
-        """The denoised latents, and those of the negative where it was run."""
+        """The guided network's denoised latents, and those of the negative where it was run."""
         positive = self._positive.of(forks, batch, x.device)
         if self._negative is None or not both:
             return self._ask(x, sigma, positive), None

@@ -38,7 +38,7 @@ _MULTIPLES: tuple[tuple[tuple[str, ...], Callable[[int, int], int]], ...] = (
 
 
 class ModelScale(NamedTuple):
-    """How a model divides a sheet.
+    """How a model divides a sheet: its stride and multiples.
 
     Attributes:
         stride: Pixels per latent cell.

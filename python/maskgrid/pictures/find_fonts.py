@@ -76,7 +76,7 @@ def font_with(text: str, size: int, folders: tuple[str, ...]) -> Any | None:
 
 
 def font_folders() -> tuple[str, ...]:
-    """Where this system keeps its fonts."""
+    """The folders in which this system keeps its fonts."""
     home = Path.home() if os.environ.get("HOME") or sys.platform == "win32" else Path("/")
     if sys.platform == "win32":
         local = os.environ.get("LOCALAPPDATA", str(home / "AppData" / "Local"))

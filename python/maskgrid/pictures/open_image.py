@@ -48,7 +48,7 @@ class OpenedImage:
 
 
 def pillow() -> Any:
-    """The module PIL.Image.
+    """The module PIL.Image, which opens images.
 
     Raises:
         MissingExtraError: Pillow is not installed.
@@ -63,7 +63,7 @@ def pillow() -> Any:
 
 
 def is_picture(source: Any) -> bool:
-    """Whether it is a PIL image."""
+    """Whether something opened is a PIL image."""
     return hasattr(source, "getbands")
 
 
@@ -121,7 +121,7 @@ def open_image(source: Any, *, name: str = "image", max_pixels: int | None = Non
 
 
 def _frames(file: Any) -> int:
-    """How many frames or pages there are."""
+    """How many frames or pages an opened image has."""
     # The second picture of a camera's MPO is a preview or another eye's.
     is_many = getattr(file, "is_animated", False) and getattr(file, "format", None) != "MPO"
     return file.n_frames if is_many else 1
@@ -235,7 +235,7 @@ def _unreadable(error: Exception, name: str, label: str, limit: int | None) -> M
 
 
 def _depth(image: Any) -> int:
-    """Bits a channel that the file has."""
+    """Bits a channel that an opened image file has."""
     if image.mode[0] in "IF":
         return 16 if ";16" in image.mode else 32
     raw = [tile[3] for tile in getattr(image, "tile", ())]

@@ -46,7 +46,7 @@ class PanelLayout:
         return height, self.columns * (self.slot + BORDER) + BORDER
 
     def corner(self, number: int) -> tuple[int, int]:
-        """Left and top of a panel's picture."""
+        """Left and top of a panel's picture in the layout."""
         row, column = divmod(number, self.columns)
         return BORDER + column * (self.slot + BORDER), HEAD + row * (HEAD + self.panel[0] + GAP)
 

@@ -25,7 +25,7 @@ __all__ = ["PixelMask", "read_mask"]
 
 @dataclass(frozen=True, eq=False)
 class PixelMask:
-    """A mask that was read.
+    """A pixel mask that was read, and what was taken for it.
 
     Attributes:
         values: What the operations on masks take: (H, W) from a picture, uint8 or float32; an array or tensor

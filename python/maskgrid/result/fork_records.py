@@ -24,7 +24,7 @@ _SEEDS = 2**64
 
 @dataclass(frozen=True, eq=False)
 class RunRecord:
-    """What made the forks of one run.
+    """The record of what made the forks of one run.
 
     Attributes:
         settings: Arguments of `MaskGrid.__call__` and the model's name; empty where they are not known.
@@ -37,7 +37,7 @@ class RunRecord:
 
 @dataclass(frozen=True, eq=False)
 class ForkRecord:
-    """What made a fork.
+    """The record of what made one fork.
 
     Attributes:
         run: Its run.
@@ -53,13 +53,13 @@ class ForkRecord:
 
     @property
     def prompt(self) -> str | None:
-        """What it was told to be."""
+        """The prompt in a fork's record."""
         text: str | None = self.own.get("prompt")
         return text
 
     @property
     def seed(self) -> int | None:
-        """The seed of its noise."""
+        """The seed in a fork's record."""
         seed: int | None = self.own.get("seed")
         return seed
 

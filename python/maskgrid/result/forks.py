@@ -136,7 +136,7 @@ class Forks(Sequence["Image"]):
 
     @property
     def original(self) -> Image:
-        """The sheet as it was."""
+        """The sheet that the forks are of, as it was."""
         return self._picture(self._original)
 
     @property
@@ -262,7 +262,7 @@ class Forks(Sequence["Image"]):
 
     @staticmethod
     def load(folder: str | os.PathLike[str]) -> Forks:
-        """What `save` wrote; without latents.
+        """The forks that `save` wrote into a folder; without latents.
 
         Raises:
             MaskGridError: No such folder, or pictures that don't fit its manifest.
@@ -321,7 +321,7 @@ class Forks(Sequence["Image"]):
         return f"<Forks: {len(self)} of a {width} x {height} px sheet of {cells}>"
 
     def _repr_html_(self) -> str:
-        """The contact sheet, for notebooks."""
+        """The forks' contact sheet, for notebooks."""
         buffer = io.BytesIO()
         self.contact_sheet().save(buffer, "PNG")
         data = base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -20,7 +20,7 @@ _PATIENCE = 10.0
 
 @dataclass
 class HeldInterrupts:
-    """The signals that came meanwhile.
+    """The interrupts that came while they were held back.
 
     Attributes:
         signals: Their numbers, in order.

@@ -174,7 +174,7 @@ def _share(stencil: NDArray[Any], cell: int) -> NDArray[np.float32]:
 
 
 def _array(path: Path) -> NDArray[Any]:
-    """An array of numbers from a .npy file."""
+    """An array of numbers from a .npy file of the folder."""
     # Mapped, so that a header that promises more than the file holds asks for no memory.
     return np.array(np.load(path, mmap_mode="r", allow_pickle=False))
 

@@ -74,7 +74,7 @@ class LatentsEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What an output folder holds.
+    """What an output folder holds, as its manifest says.
 
     Attributes:
         grid: Where the cells lie; None where there are latents alone.

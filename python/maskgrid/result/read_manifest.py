@@ -111,7 +111,7 @@ class _Reader:
         )
 
     def second_format(self, fields: dict[str, Any]) -> Manifest:
-        """Read a manifest of format 2."""
+        """Read the text of a manifest of format 2."""
         self.take(fields, "version", str)
         grid = None if fields.get("grid") is None else self.grid(self.take(fields, "grid", dict))
         runs = []

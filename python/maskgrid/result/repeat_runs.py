@@ -96,7 +96,7 @@ def recorded_model(manifest: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def repeat_runs(make: Callable[..., Forks], manifest: str | os.PathLike[str], **changes: Any) -> Forks:
-    """Make the forks of a folder again.
+    """Repeat the runs that a folder's manifest records.
 
     Args:
         make: Makes the forks of a run: a `MaskGrid`.

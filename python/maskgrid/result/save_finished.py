@@ -24,7 +24,7 @@ __all__ = ["Saved", "latents_without_picture", "save_finished"]
 
 
 class Saved(NamedTuple):
-    """What was saved.
+    """What was saved of the finished forks.
 
     Attributes:
         path: The folder; None where nothing was finished.
@@ -101,7 +101,7 @@ def _save(forks: Forks | None, latents: ForkLatents | None, place: Path, force: 
 def _save_somewhere(
     save: Callable[[Path, bool], Path], folder: str | os.PathLike[str], force: bool
 ) -> tuple[Path, str]:
-    """Where it was saved, and why there."""
+    """Save finished forks where that is possible: where, and why there."""
     failures: list[str] = []
     name = Path(folder).name or "forks"
     for place in (folder, folder, Path.cwd() / name, Path(tempfile.gettempdir()) / name):

@@ -46,25 +46,25 @@ class SavedForks(Protocol):
 
     @property
     def original(self) -> Image:
-        """The sheet."""
+        """The sheet of the forks that a folder is saved of."""
 
     @property
     def grid(self) -> Grid:
-        """Where the cells lie."""
+        """Where the cells lie of the forks that a folder is saved of."""
 
     @property
     def records(self) -> Sequence[ForkRecord]:
-        """What made each fork."""
+        """What made each fork that is saved in the folder."""
 
     @property
     def tint(self) -> NDArray[np.float32]:
         """(1 or n, h, w): how much of each new cell shows."""
 
     def merged(self) -> Image:
-        """Every new cell in one sheet."""
+        """The merged sheet that the folder gets."""
 
     def contact_sheet(self) -> Image:
-        """Before, stencil and after."""
+        """The contact sheet that the folder gets."""
 
     def __iter__(self) -> Iterator[Image]: ...
 

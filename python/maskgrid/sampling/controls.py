@@ -161,7 +161,7 @@ class Controls:
         )
 
     def part_at(self, walked: SigmaRange) -> int:
-        """The step of `walked.sigmas` at which the forks part.
+        """The step at which the controls have the forks part, of `walked.sigmas`.
 
         `steps` and beyond is the end, also for a schedule that gives more or fewer steps than it is asked
         for.

@@ -34,7 +34,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The plan of these cells of a grid.
+    /// The fork plan of these cells of a grid.
     ///
     /// # Errors
     /// When a cell does not exist or is named twice, a number is outside its range, or the alignment does not divide
@@ -67,31 +67,31 @@ impl Plan {
         Ok(plan)
     }
 
-    /// The grid.
+    /// The grid of the fork plan.
     #[must_use]
     pub const fn grid(&self) -> &Grid {
         &self.grid
     }
 
-    /// The cell of each fork.
+    /// The cell of each fork of the plan.
     #[must_use]
     pub fn cells(&self) -> &[u32] {
         &self.cells
     }
 
-    /// How the windows were cut.
+    /// How the fork plan's windows were cut.
     #[must_use]
     pub const fn options(&self) -> PlanOptions {
         self.options
     }
 
-    /// Number of forks.
+    /// Number of forks of the plan.
     #[must_use]
     pub fn len(&self) -> usize {
         self.cells.len()
     }
 
-    /// Whether there are no forks.
+    /// Whether the fork plan has no forks.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.cells.is_empty()
@@ -103,7 +103,7 @@ impl Plan {
         self.window
     }
 
-    /// What a fork's network call reads.
+    /// The window of a fork: what its network call reads.
     ///
     /// # Errors
     /// When there is no such fork.

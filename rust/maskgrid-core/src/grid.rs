@@ -53,7 +53,7 @@ impl GridBuilder {
         self
     }
 
-    /// Pixels per latent cell. Default 8.
+    /// Builds the grid with so many pixels per latent cell. Default 8.
     #[must_use]
     pub const fn stride(mut self, stride: u32) -> Self {
         self.stride = stride;
@@ -176,31 +176,31 @@ impl Grid {
         GridBuilder { rows, columns, gap: Size::new(0, 0), margin: Size::new(0, 0), stride: 8 }
     }
 
-    /// Rows of cells.
+    /// Rows of cells of the grid.
     #[must_use]
     pub const fn rows(&self) -> u32 {
         self.rows
     }
 
-    /// Columns of cells.
+    /// Columns of cells of the grid.
     #[must_use]
     pub const fn columns(&self) -> u32 {
         self.columns
     }
 
-    /// Rows times columns.
+    /// The number of cells of the grid, rows times columns.
     #[must_use]
     pub const fn cell_count(&self) -> u32 {
         self.rows * self.columns
     }
 
-    /// Size of one cell.
+    /// Size of one cell of the grid.
     #[must_use]
     pub const fn cell(&self) -> Size<Pixel> {
         self.cell
     }
 
-    /// Pixels between neighbouring cells.
+    /// Pixels between neighbouring cells of the grid.
     #[must_use]
     pub const fn gap(&self) -> Size<Pixel> {
         self.gap
@@ -212,13 +212,13 @@ impl Grid {
         self.margin
     }
 
-    /// Size of the whole sheet.
+    /// Size of the whole sheet that the grid divides.
     #[must_use]
     pub const fn canvas(&self) -> Size<Pixel> {
         self.canvas
     }
 
-    /// Pixels per latent cell.
+    /// Pixels per latent cell of the grid.
     #[must_use]
     pub const fn stride(&self) -> u32 {
         self.stride
@@ -237,7 +237,7 @@ impl Grid {
         Size::new(latent.height * self.stride, latent.width * self.stride)
     }
 
-    /// First pixel row of a row of cells.
+    /// First pixel row of a row of the grid's cells.
     #[must_use]
     pub const fn top(&self, row: u32) -> u32 {
         self.margin.height + row * (self.cell.height + self.gap.height)
@@ -249,7 +249,7 @@ impl Grid {
         self.margin.width + column * (self.cell.width + self.gap.width)
     }
 
-    /// Row and column of a cell.
+    /// Row and column of a cell in the grid.
     ///
     /// # Errors
     /// When there is no such cell.
@@ -260,7 +260,7 @@ impl Grid {
         }
     }
 
-    /// The pixels of a cell.
+    /// The pixels of one of the grid's cells.
     ///
     /// # Errors
     /// When there is no such cell.

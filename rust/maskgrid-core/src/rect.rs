@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 /// What a coordinate counts. Pixels and latent cells never mix by accident.
 pub trait Unit: Copy + Eq + Ord + Hash + fmt::Debug + Send + Sync + 'static {}
 
-/// Pixels of the sheet.
+/// Marks sizes and rectangles that count pixels of the sheet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Pixel {}
 
@@ -18,7 +18,7 @@ pub enum Latent {}
 impl Unit for Pixel {}
 impl Unit for Latent {}
 
-/// Height and width, in that order.
+/// A rectangle's size: height and width, in that order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Size<U: Unit> {
     /// Rows of the unit.
@@ -35,7 +35,7 @@ impl<U: Unit> Size<U> {
         Self { height, width, unit: PhantomData }
     }
 
-    /// Height times width.
+    /// The area of a size, height times width.
     #[must_use]
     pub const fn area(self) -> u64 {
         self.height as u64 * self.width as u64
@@ -85,25 +85,25 @@ impl<U: Unit> Rect<U> {
         Self::new(top, left, top + size.height, left + size.width)
     }
 
-    /// Rows.
+    /// The rows of a rectangle, its height.
     #[must_use]
     pub const fn height(self) -> u32 {
         self.bottom - self.top
     }
 
-    /// Columns.
+    /// The columns of a rectangle, its width.
     #[must_use]
     pub const fn width(self) -> u32 {
         self.right - self.left
     }
 
-    /// Height and width.
+    /// The size of a rectangle, height and width.
     #[must_use]
     pub const fn size(self) -> Size<U> {
         Size::new(self.height(), self.width())
     }
 
-    /// Whether it holds nothing.
+    /// Whether a rectangle holds nothing.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.height() == 0 || self.width() == 0
@@ -150,7 +150,7 @@ impl Rect<Pixel> {
 }
 
 impl Rect<Latent> {
-    /// All pixels of the latent cells.
+    /// The rectangle of all pixels of a rectangle of latent cells.
     #[must_use]
     pub const fn to_pixel(self, stride: u32) -> Rect<Pixel> {
         Rect::new(self.top * stride, self.left * stride, self.bottom * stride, self.right * stride)

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 
-/// As many times the value.
+/// Scratch memory with so many times the value.
 ///
 /// # Errors
 /// When there is not enough memory.

@@ -46,7 +46,7 @@ impl<'a, T: Copy, const D: usize> View<'a, T, D> {
         (low >= 0 && usize::try_from(high).ok()? < self.data.len()).then_some(())
     }
 
-    /// Elements along each axis.
+    /// Elements along each axis of a strided view.
     #[must_use]
     pub const fn shape(&self) -> [usize; D] {
         self.shape
@@ -63,19 +63,19 @@ impl<'a, T: Copy, const D: usize> View<'a, T, D> {
         self.data
     }
 
-    /// Elements in all.
+    /// Elements of a strided view in all.
     #[must_use]
     pub fn len(&self) -> usize {
         self.shape.iter().product()
     }
 
-    /// Whether there is nothing in it.
+    /// Whether there is nothing in a strided view.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.shape.contains(&0)
     }
 
-    /// Where an element lies in the slice.
+    /// Where an element of a strided view lies in its slice.
     #[inline]
     pub(crate) fn position(&self, index: [usize; D]) -> usize {
         let mut position = self.offset as isize;
@@ -85,7 +85,7 @@ impl<'a, T: Copy, const D: usize> View<'a, T, D> {
         position as usize
     }
 
-    /// One element.
+    /// One element of a strided view.
     ///
     /// # Panics
     /// When the index lies outside the memory.
@@ -136,7 +136,7 @@ impl<'a, T: Copy, const D: usize> View<'a, T, D> {
     }
 }
 
-/// Row-major strides of a shape.
+/// The strides of a dense, row-major view of a shape.
 pub(crate) fn dense_strides<const D: usize>(shape: [usize; D]) -> [isize; D] {
     let mut strides = [1_isize; D];
     for axis in (0..D.saturating_sub(1)).rev() {

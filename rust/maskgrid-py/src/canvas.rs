@@ -93,7 +93,7 @@ impl FromBits for u64 {
     }
 }
 
-/// A sheet with one cell in every place.
+/// Called from Python: a canvas with one cell in every place.
 #[pyfunction]
 #[pyo3(signature = (cell, grid, background, channels, out, /))]
 pub(crate) fn tile(
@@ -126,7 +126,7 @@ pub(crate) fn join(
     lay_out(py, &cells, &grid.0, background, out)
 }
 
-/// The cells of a sheet, row by row.
+/// Called from Python: the cells of a canvas, row by row.
 #[pyfunction]
 #[pyo3(signature = (sheet, grid, channels, out, /))]
 pub(crate) fn split(

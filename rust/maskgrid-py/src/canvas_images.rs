@@ -9,7 +9,7 @@ use pyo3::types::{PyFloat, PyInt};
 use crate::buffer::{Array, Axis, Dtype, Item, Kind, Output, tuple};
 use crate::errors::{InvalidTypeError, InvalidValueError};
 
-/// Where an image's channels lie.
+/// Where the channels of a canvas's images lie.
 #[derive(Clone, Copy)]
 pub(crate) enum Channels {
     Last,
@@ -68,6 +68,8 @@ impl<'n> Images<'n> {
         shape
     }
 
+    /// Refuses canvas images of another size.
+    ///
     /// # Errors
     /// When they have another size.
     pub(crate) fn expect_size(&self, size: Size<Pixel>, what: &str) -> PyResult<()> {
@@ -80,6 +82,8 @@ impl<'n> Images<'n> {
         )))
     }
 
+    /// Refuses another number of canvas images.
+    ///
     /// # Errors
     /// When there are more or less.
     pub(crate) fn expect_count(&self, count: usize) -> PyResult<()> {
@@ -95,6 +99,8 @@ impl<'n> Images<'n> {
         InvalidValueError::new_err(format!("{name} has shape {shape}; allowed: {allowed}"))
     }
 
+    /// Refuses canvas images that are not like another.
+    ///
     /// # Errors
     /// When the other array has another type or another shape than this.
     pub(crate) fn expect_like(&self, shape: &[usize], dtype: Dtype) -> PyResult<()> {

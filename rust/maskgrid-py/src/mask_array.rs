@@ -67,7 +67,7 @@ impl MaskArray<'_> {
         if self.flags.is_some() { Dtype::BOOL } else { self.array.dtype() }
     }
 
-    /// How many masks there are.
+    /// How many masks a Python mask array holds.
     pub(crate) const fn count(&self) -> usize {
         self.sides[0].len
     }

@@ -56,13 +56,13 @@ pub(crate) fn pair(object: &Bound<'_, PyAny>, name: &str, allowed: RangeInclusiv
     }
 }
 
-/// A number with a fraction.
+/// Parses an argument that is a number with a fraction.
 pub(crate) fn number(object: &Bound<'_, PyAny>, name: &str) -> PyResult<f64> {
     let number = if object.is_instance_of::<PyBool>() { None } else { object.extract().ok() };
     number.ok_or_else(|| InvalidTypeError::new_err(format!("{name} is a {}; allowed: a number", kind(object))))
 }
 
-/// One of a few names.
+/// Parses an argument that is one of a few names.
 pub(crate) fn choice<T: Copy>(object: &Bound<'_, PyAny>, name: &str, choices: &[(&str, T)]) -> PyResult<T> {
     let text: Option<String> = object.extract().ok();
     let found = choices.iter().find(|(choice, _)| text.as_deref() == Some(choice));

@@ -73,7 +73,7 @@ impl PerPixel for Threshold {
     }
 }
 
-/// One where the value is at least `level`, zero elsewhere.
+/// Called from Python: a pixel mask, one where the value is at least `level`.
 #[pyfunction]
 #[pyo3(signature = (mask, out, level, /))]
 pub(crate) fn threshold(
@@ -93,7 +93,7 @@ impl PerPixel for Invert {
     }
 }
 
-/// One minus the value.
+/// Called from Python: a pixel mask inverted, one minus the value.
 #[pyfunction]
 #[pyo3(signature = (mask, out, /))]
 pub(crate) fn invert(py: Python<'_>, mask: &Bound<'_, PyAny>, out: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -111,7 +111,7 @@ impl PerPixel for Grow {
     }
 }
 
-/// One where an inside pixel lies within `radius`.
+/// Called from Python: a pixel mask grown, one where an inside pixel lies within `radius`.
 #[pyfunction]
 #[pyo3(signature = (mask, out, radius, level, /))]
 pub(crate) fn grow(
@@ -136,7 +136,7 @@ impl PerPixel for Shrink {
     }
 }
 
-/// The complement of the grown complement.
+/// Called from Python: a pixel mask shrunk, the complement of the grown complement.
 #[pyfunction]
 #[pyo3(signature = (mask, out, radius, level, /))]
 pub(crate) fn shrink(

@@ -10,7 +10,7 @@ use crate::parse_arguments::whole;
 /// What coordinates may be before a grid is there to say more.
 const ANY: std::ops::RangeInclusive<u32> = 0..=u32::MAX;
 
-/// Height and width, in that order.
+/// Python's `Size`: height and width, in that order.
 ///
 /// In pixels or in latent cells, as whatever returns it says. Unpacks like a tuple; compares by value, can be hashed
 /// and pickled, never changes.

@@ -36,7 +36,7 @@ def tile(
     channels: str = "last",
     out: Tensor | None = None,
 ) -> Tensor:
-    """A sheet with one cell in every place.
+    """A canvas on the device with one cell in every place.
 
     Args:
         cell: One image of the cell's size.
@@ -65,7 +65,7 @@ def join(
     channels: str = "last",
     out: Tensor | None = None,
 ) -> Tensor:
-    """The sheet of these cells, row by row; the inverse of `split`.
+    """A canvas on the device of cells row by row; the inverse of `split`.
 
     Args:
         cells: As many images as the grid has cells, of the cell's size.

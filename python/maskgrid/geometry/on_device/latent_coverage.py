@@ -39,7 +39,7 @@ COVERAGES = ("center", "nearest", "area", "max", "min")
 def cover_cells(
     mask: Tensor, grid: Grid, *, coverage: str = "center", out: Tensor | None = None
 ) -> tuple[Tensor, list[bool]]:
-    """The distinct latent coverages of single cells, each as it looks when the rest of the sheet is zero.
+    """The distinct latent coverages of cells on the device, each as if the rest of the sheet were zero.
 
     With one mask for all cells that is one for each distinct (top mod stride, left mod stride), in the order
     in which the cells show them; with one mask per cell, one per cell.
@@ -81,7 +81,7 @@ def cover_cells(
 def lay_noise_masks(
     masks: Tensor, distinct: DistinctCoverages, grid: Grid, cells: Sequence[int], *, out: Tensor | None = None
 ) -> Tensor:
-    """The noise masks of cells: zeros, and each cell's latent coverage at its place.
+    """Noise masks on the device: zeros, and each cell's latent coverage at its place.
 
     Args:
         masks: The distinct latent coverages of `cover_cells`, float32.
@@ -110,7 +110,7 @@ def lay_noise_masks(
 
 @torch.no_grad()
 def cover_sheet(mask: Tensor, grid: Grid, *, coverage: str = "center", out: Tensor | None = None) -> Tensor:
-    """The latent coverage of the sheet with a mask in every cell; blocks that cells share are read as one.
+    """The latent coverage on the device of a sheet with a mask in every cell; shared blocks are read as one.
 
     Args:
         mask: The stencil: one mask for all cells or one per cell, each of the cell's size.

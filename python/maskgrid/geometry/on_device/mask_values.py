@@ -200,7 +200,7 @@ def prepare_out(
 
 
 def dtype_name(dtype: torch.dtype) -> str:
-    """The dtype's name without "torch."."""
+    """A torch dtype's name without "torch."."""
     return str(dtype).removeprefix("torch.")
 
 

@@ -36,7 +36,7 @@ _NOWHERE = 1 << 30
 
 @torch.no_grad()
 def threshold(mask: Tensor, level: float = 0.5, *, out: Tensor | None = None) -> Tensor:
-    """One where the value is at least `level`, zero elsewhere.
+    """A pixel mask on the device, one where the value is at least `level`, zero elsewhere.
 
     Raises:
         InvalidTypeError: A dtype that no mask has.
@@ -164,7 +164,7 @@ def fill_holes(mask: Tensor, *, level: float = 0.5, out: Tensor | None = None) -
 
 
 def bounding_box(mask: Tensor, *, level: float = 0.5) -> Rect | list[Rect]:
-    """The smallest rectangle around all inside pixels; the empty one at (0, 0) where there are none.
+    """The smallest rectangle around a device mask's inside pixels; the empty one at (0, 0) without any.
 
     Returns:
         One rectangle for a mask (H, W), otherwise a list with one for each mask.

@@ -20,7 +20,7 @@ __all__ = ["check_channels", "five_axes", "resize_shape"]
 
 
 def check_channels(channels: str) -> str:
-    """The word, once it is one of the two.
+    """Check the word that says where a sheet's channels lie.
 
     Raises:
         InvalidValueError: Another word.

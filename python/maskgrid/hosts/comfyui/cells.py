@@ -159,7 +159,7 @@ def join_latents(latent: Latent, columns: int = 0) -> Latent:
 
 
 def read_picks(text: str, cells: int, forks: int) -> list[int | None]:
-    """Which fork each cell is taken from.
+    """Read from a node's text which fork each cell is taken from.
 
     Args:
         text: One word for each cell, row by row: the number of a fork from 0, or "-" to keep the original's.

@@ -80,7 +80,7 @@ class ForkSampler(comfy.samplers.KSAMPLER):
 
 
 class _CallCounter:
-    """How many network calls were begun."""
+    """Counts the network calls that ComfyUI's sampler begins."""
 
     __slots__ = ("calls",)
 

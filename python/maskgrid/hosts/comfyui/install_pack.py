@@ -22,7 +22,7 @@ _OLD_NODE = '"MaskGrid N KSamplers Advanced"'
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """What was done, and what was found.
+    """What installing the node pack did, and what it found.
 
     Attributes:
         folder: Where the pack lies now.

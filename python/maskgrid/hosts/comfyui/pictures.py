@@ -24,7 +24,7 @@ __all__ = ["compare_sheets", "paste_forks", "prepare_stencil", "preview_grid"]
 
 
 def prepare_stencil(mask: torch.Tensor, **steps: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    """A stencil made fit for use.
+    """Prepare a stencil of ComfyUI's pictures for the cells.
 
     Args:
         mask: (B, H, W, C), (B, H, W) or (H, W).
@@ -187,7 +187,7 @@ def _alpha(
 
 
 def _pixels(image: torch.Tensor, grid: Grid) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8 of the first image."""
+    """(H, W, 3) uint8 of the first of ComfyUI's pictures."""
     if tuple(image.shape[1:3]) != tuple(grid.canvas):
         raise InvalidValueError(
             f"the image is {image.shape[1]} x {image.shape[2]} px; allowed: {grid.canvas.height} x "

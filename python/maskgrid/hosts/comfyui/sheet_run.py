@@ -113,7 +113,7 @@ class SheetRun:
 
     @property
     def steps(self) -> int:
-        """How many steps are taken."""
+        """How many steps a run of a sheet takes in ComfyUI."""
         return max(0, len(self.sigmas) - 1)
 
     def results(self) -> tuple[Latent, Latent]:

@@ -65,7 +65,7 @@ class DiffusersHost:
 
     @property
     def name(self) -> str:
-        """The pipeline's class, for messages."""
+        """The hosted pipeline's class, for messages."""
         return type(self.pipe).__name__
 
     @property
@@ -82,7 +82,7 @@ class DiffusersHost:
 
     @property
     def network(self) -> Any:
-        """The pipeline's denoising network."""
+        """The hosted pipeline's denoising network."""
         return network_of(self.pipe)
 
     @property
@@ -104,7 +104,7 @@ class DiffusersHost:
         return "control_image" if self.accepts("control_image") else "image"
 
     def accepts(self, argument: str) -> bool:
-        """Whether the pipeline's call has such an argument."""
+        """Whether the hosted pipeline's call has such an argument."""
         return argument in self._accepts
 
     def clone(self) -> DiffusersHost:

@@ -20,7 +20,7 @@ class Codec(Protocol):
         """Latents of pixels; the mean where the VAE gives a distribution."""
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Pixels of latents."""
+        """Pixels of latents, by the codec of one kind of VAE."""
 
 
 class KLCodec:

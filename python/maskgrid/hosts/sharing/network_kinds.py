@@ -12,7 +12,7 @@ __all__ = ["NetworkKind", "kind_of"]
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkKind:
-    """How a network goes about its canvas.
+    """How one kind of network goes about its canvas.
 
     Attributes:
         align: What windows begin and end on multiples of, in latents; packed latents count as latents.
@@ -35,7 +35,7 @@ class NetworkKind:
 
 
 def kind_of(network: Any) -> NetworkKind:
-    """The kind of a network.
+    """The kind of a network, by its class.
 
     Raises:
         InvalidTypeError: One that is not known.

@@ -61,7 +61,7 @@ class SharedDecoder:
     def decode(
         self, sheet: Tensor, forks: Callable[[int], Tensor], cells: Sequence[Rectangle], *, halo: int
     ) -> Iterator[Tensor]:
-        """Decode each fork's cell.
+        """Decode each fork's cell in a window of the shared sheet.
 
         Args:
             sheet: (1, C, h, w) latents of the sheet as it was.

@@ -24,7 +24,7 @@ Rectangle = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows of one size on a canvas.
+    """Windows of one size on a canvas, at any scale of it.
 
     Attributes:
         canvas: (h, w) of the canvas, in the elements of the network's input.

@@ -35,7 +35,7 @@ Requests = Generator[Request, Answer, State]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Stretch:
-    """Some steps of a run, for one region.
+    """Some steps that the loop walks, for one region.
 
     Attributes:
         run: The run's constants.
@@ -55,7 +55,7 @@ class Stretch:
 
     @property
     def start(self) -> int:
-        """The first step to walk."""
+        """The first step that a stretch of the loop walks."""
         return 0 if self.state is None else self.state.step
 
     @property

@@ -17,7 +17,7 @@ BlendName = Literal["lerp", "differential"]
 
 
 class MaskRule(Protocol):
-    """What a noise mask means at a step."""
+    """What a fork's noise mask means at a step."""
 
     def __call__(self, mask: Tensor, share: float) -> Tensor:
         """The mask to blend with, where `share` in [0, 1) of the steps are done."""
@@ -44,7 +44,7 @@ BLENDS: Mapping[str, MaskRule] = {
 
 @dataclass(frozen=True, eq=False)
 class ForkMasks:
-    """Where each fork may change.
+    """The noise masks of all forks: where each may change.
 
     Attributes:
         rows: Rows of the grid.

@@ -99,12 +99,12 @@ class ForkRun:
 
     @property
     def forks(self) -> tuple[int, ...]:
-        """All forks, 0 to N - 1."""
+        """All forks of a run, 0 to N - 1."""
         return tuple(range(len(self.masks)))
 
     @property
     def step_count(self) -> int:
-        """The number of steps to walk, S."""
+        """The number of steps that a run walks, S."""
         return len(self.sigmas) - 1
 
     @property
@@ -166,7 +166,7 @@ class ForkRun:
         return Walk(self.sigmas, self.table, noise, start=start, stop=stop, memory=memory, sheet_size=size)
 
     def hand_out(self, x: Tensor, sigma: Tensor) -> Tensor:
-        """Latents as the user knows them from the model's x at sigma."""
+        """The latents that a run hands out, of the model's x at sigma."""
         return self.latent_format.decode(self.table.finish(x, sigma)).to(self.latents.dtype)
 
     def _region(

@@ -42,7 +42,7 @@ class Region:
 
     @property
     def is_sheet(self) -> bool:
-        """Whether this is the sheet together."""
+        """Whether the region is the sheet together."""
         return not self.rows
 
     def rectangles(self, rows: Sequence[int]) -> tuple[tuple[int, int, int, int], ...]:

@@ -129,7 +129,7 @@ def _check_likeness(denoised: object, request: Request) -> Tensor:
 
 
 def _is_finite(values: Tensor) -> bool:
-    """Whether all values of a tensor on the CPU are finite.
+    """Whether all values of a network's answer on the CPU are finite.
 
     A sum is one pass over memory and a NaN or an infinity never leaves it, so only a sum that is not finite,
     by overflow or for that reason, costs the pass that makes sure.

@@ -67,7 +67,7 @@ BETA_SCHEDULES: Mapping[str, Callable[[int, float, float], Tensor]] = {
 
 
 def make_betas(schedule: str, *, steps: int = 1000, start: float = 0.0001, end: float = 0.02) -> Tensor:
-    """The betas of a named schedule.
+    """The betas of a model's noise, by the schedule's name.
 
     Args:
         schedule: A name in `BETA_SCHEDULES`.

@@ -99,12 +99,12 @@ class NoiseTable(ABC):
 
     @property
     def sigma_min(self) -> float:
-        """The smallest sigma of the table."""
+        """The smallest sigma of the noise table."""
         return float(self.sigmas[0])
 
     @property
     def sigma_max(self) -> float:
-        """The largest sigma of the table."""
+        """The largest sigma of the noise table."""
         return float(self.sigmas[-1])
 
     @abstractmethod
@@ -214,7 +214,7 @@ class DiscreteTable(NoiseTable):
         return x / (_scalar(sigma) ** 2 + 1) ** 0.5
 
     def denoised(self, x: Tensor, output: Tensor, sigma: Tensor | float) -> Tensor:
-        """Denoised of an epsilon or v model.
+        """What the noise table makes of an epsilon or v model's output: denoised.
 
         epsilon: x - sigma * output. v: x / (sigma^2 + 1) - output * sigma / sqrt(sigma^2 + 1).
         """

@@ -24,7 +24,7 @@ def snr_sigmas(walk: Walk) -> Tensor:
 
 
 def phi_2(size: Tensor) -> Tensor:
-    """The integral of a line that is 0 at the step's start, under the weight of its end."""
+    """phi_2 over half log SNR: the integral of a line from 0, under the weight of the step's end."""
     return torch.expm1(-size) / size + 1
 
 

@@ -212,7 +212,7 @@ def step_noise(
     dtype: torch.dtype = torch.float32,
     position: int = 0,
 ) -> StepNoise:
-    """The step noise that a sampler wants.
+    """Make the step noise of the kind that a sampler wants.
 
     Args:
         kind: `get_sampler(name).noise`.

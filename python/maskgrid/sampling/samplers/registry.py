@@ -189,7 +189,7 @@ SAMPLERS: Mapping[str, SamplerInfo] = _by_name()
 
 
 def get_sampler(name: str) -> SamplerInfo:
-    """The sampler of this name.
+    """The registered sampler of this name.
 
     Raises:
         InvalidValueError: There is none; the message lists what there is and suggests the nearest name, or

@@ -105,7 +105,7 @@ class _Step:
         return sum(terms[1:], start=terms[0])
 
     def _weights(self, ratios: Sequence[float]) -> list[float]:
-        """The solution of the paper's R w = b.
+        """The weights of UniPC, the solution of the paper's R w = b.
 
         R_ij = ratio_j^(i - 1), b_i = i! * h * phi_(i + 1)(h) / B(h).
         """

@@ -101,7 +101,7 @@ class Walk:
 
     @property
     def step_count(self) -> int:
-        """Steps of the whole list of sigmas."""
+        """Steps of the whole list of sigmas that is walked."""
         return len(self.sigmas) - 1
 
     def steps(self, sigmas: Tensor | None = None) -> Iterator[tuple[int, Tensor, Tensor]]:

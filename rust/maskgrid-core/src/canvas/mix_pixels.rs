@@ -56,7 +56,7 @@ pub(super) fn mix_run<T: PixelElement>(target: &mut [T], patch: &[T], mask: &[f3
     });
 }
 
-/// Each value N times.
+/// Each pixel's weight N times, once for each channel.
 pub(super) fn spread<const N: usize>(values: &[f32], out: &mut [f32]) {
     vectorized(|| {
         for (out, &value) in out.as_chunks_mut::<N>().0.iter_mut().zip(values) {

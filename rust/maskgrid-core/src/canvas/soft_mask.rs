@@ -15,7 +15,7 @@ const BLOCK: usize = 32;
 /// Mask pixels that one worker checks at a time.
 const PIECE: usize = 1 << 16;
 
-/// What happens to the pixels of a run.
+/// What a soft mask does to a run of pixels: leave, copy or mix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// The mask is 0: they stay.
@@ -49,7 +49,7 @@ pub struct SoftMask<'a> {
 }
 
 impl<'a> SoftMask<'a> {
-    /// Checks masks of any number type.
+    /// Checks soft masks of any number type.
     ///
     /// # Errors
     /// When a value is NaN or lies outside 0..=1, bytes are 1 at most, or there is not enough memory.
@@ -77,7 +77,7 @@ impl<'a> SoftMask<'a> {
         Ok(Self { shape, read, runs, first })
     }
 
-    /// Count, height and width.
+    /// Count, height and width of the soft masks.
     #[must_use]
     pub const fn shape(&self) -> [usize; 3] {
         self.shape

@@ -79,7 +79,7 @@ impl DistinctCoverages {
         Ok(Self { grid: grid.clone(), mask_count, vertical, horizontal })
     }
 
-    /// The grid.
+    /// The grid of the cells whose latent coverages are told apart.
     #[must_use]
     pub const fn grid(&self) -> &Grid {
         &self.grid
@@ -91,7 +91,7 @@ impl DistinctCoverages {
         self.mask_count
     }
 
-    /// Distinct latent coverages.
+    /// How many distinct latent coverages there are.
     #[must_use]
     pub fn count(&self) -> usize {
         if self.mask_count == 1 { self.vertical.offsets.len() * self.horizontal.offsets.len() } else { self.mask_count }
@@ -109,13 +109,13 @@ impl DistinctCoverages {
         self.horizontal.side as usize
     }
 
-    /// Elements of all latent coverages.
+    /// Elements of all distinct latent coverages.
     #[must_use]
     pub fn len(&self) -> usize {
         self.count() * self.height() * self.width()
     }
 
-    /// Whether there are none; never so.
+    /// Whether there are no distinct latent coverages; never so.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::mask_element::Element;
 use crate::scratch;
 
-/// What the pixels around a cell are.
+/// What the pixels around a cell are, when blocks are reduced to latent cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outside {
     /// 0, as on a sheet where nothing else is.
@@ -65,7 +65,7 @@ impl Reduction {
         self.rows = 0;
     }
 
-    /// Adds a row of pixels.
+    /// Adds a row of pixels to the blocks that are reduced.
     #[inline(always)]
     pub(super) fn add<T: Element>(&mut self, pixels: &[T]) {
         let pairs = self.columns[self.cell.clone()].iter_mut().zip(pixels);

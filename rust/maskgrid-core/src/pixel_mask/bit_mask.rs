@@ -17,7 +17,7 @@ pub(super) struct Bits {
 }
 
 impl Bits {
-    /// All outside.
+    /// A bit mask with all pixels outside.
     ///
     /// # Errors
     /// When there is not enough memory.
@@ -26,7 +26,7 @@ impl Bits {
         Ok(Self { words: scratch::filled(0, height * stride)?, stride, height, width })
     }
 
-    /// One row.
+    /// The words of one row of a bit mask.
     #[inline]
     pub(super) fn row(&self, row: usize) -> &[u64] {
         &self.words[row * self.stride..][..self.stride]
@@ -38,7 +38,7 @@ impl Bits {
         u64::MAX >> (self.stride * 64 - self.width)
     }
 
-    /// Turns inside out.
+    /// Turns a bit mask inside out.
     pub(super) fn complement(&mut self) {
         if self.stride == 0 {
             return;

@@ -36,6 +36,8 @@ pub(super) struct MaskReader<'a, T> {
 }
 
 impl<'a, T: Element> MaskReader<'a, T> {
+    /// Checks what is read as a pixel mask.
+    ///
     /// # Errors
     /// When masks have sides that no canvas has.
     pub(super) fn new(masks: View<'a, T, 3>) -> Result<Self> {
@@ -100,7 +102,7 @@ impl<'a, T: Element> MaskReader<'a, T> {
         if bad.into_inner() { Err(first_bad(self.masks, index..index + 1)) } else { Ok(()) }
     }
 
-    /// Which pixels of one mask are inside.
+    /// Reads which pixels of one mask are inside.
     ///
     /// # Errors
     /// When a value is outside 0..=1.

@@ -63,7 +63,7 @@ fn choose<U: Element>(inside: &[i8; SEGMENT], out: &mut [U]) {
     );
 }
 
-/// Writes 1 minus the mask.
+/// Inverts a pixel mask: writes 1 minus it.
 ///
 /// # Errors
 /// When a number is outside its range or `out` has another size than the mask.

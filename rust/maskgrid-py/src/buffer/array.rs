@@ -111,7 +111,7 @@ impl<'n> Array<'n> {
         matches!(self.hold, Hold::Copy(_))
     }
 
-    /// What messages call it.
+    /// What messages call a Python array.
     pub(crate) const fn name(&self) -> &'n str {
         self.name
     }
@@ -120,12 +120,12 @@ impl<'n> Array<'n> {
         self.dtype
     }
 
-    /// Lengths of the axes.
+    /// Lengths of a Python array's axes.
     pub(crate) fn shape(&self) -> &[usize] {
         self.memory.shape()
     }
 
-    /// Items in all.
+    /// Items of a Python array in all.
     pub(crate) fn len(&self) -> usize {
         self.shape().iter().product()
     }
@@ -135,6 +135,8 @@ impl<'n> Array<'n> {
         self.len() * usize::from(self.dtype.bytes)
     }
 
+    /// Refuses an array of another shape.
+    ///
     /// # Errors
     /// When it has another shape.
     pub(crate) fn expect_shape(&self, shape: &[usize]) -> PyResult<()> {
@@ -145,6 +147,8 @@ impl<'n> Array<'n> {
         Err(InvalidValueError::new_err(format!("{name} has shape {given}; allowed: {expected}")))
     }
 
+    /// Refuses an array with items of another type.
+    ///
     /// # Errors
     /// When it has another type.
     pub(crate) fn expect_dtype(&self, dtype: Dtype) -> PyResult<()> {
@@ -154,7 +158,7 @@ impl<'n> Array<'n> {
         Err(InvalidTypeError::new_err(format!("{} has dtype {}; allowed: {dtype}", self.name, self.dtype)))
     }
 
-    /// One axis.
+    /// A Python array along one axis.
     ///
     /// # Panics
     /// When there is no such axis.

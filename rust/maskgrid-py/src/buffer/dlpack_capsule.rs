@@ -44,7 +44,7 @@ impl Drop for Tensor {
 static TAKING: Mutex<()> = Mutex::new(());
 
 impl Tensor {
-    /// Asks an object for its memory.
+    /// Asks a Python object for a DLPack capsule of its memory.
     pub(super) fn import(object: &Bound<'_, PyAny>, export: &Bound<'_, PyAny>, name: &str) -> PyResult<Contents> {
         let py = object.py();
         let failed = |error: PyErr| {
@@ -71,7 +71,7 @@ impl Tensor {
         }
     }
 
-    /// Takes the tensor out of a capsule.
+    /// Takes the tensor out of a DLPack capsule.
     pub(super) fn take(capsule: &Bound<'_, PyCapsule>, name: &str) -> PyResult<Contents> {
         let guard = TAKING.lock().unwrap_or_else(PoisonError::into_inner);
         let (managed, versioned) = Self::find(capsule, name)?;

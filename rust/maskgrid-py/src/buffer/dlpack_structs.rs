@@ -86,6 +86,8 @@ impl DlTensor {
     }
 }
 
+/// Refuses DLPack memory that is not the CPU's.
+///
 /// # Errors
 /// When it is no host memory: CPU, or pinned by CUDA or ROCm.
 pub(crate) fn check_device(kind: i32, name: &str) -> PyResult<()> {

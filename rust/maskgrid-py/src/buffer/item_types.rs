@@ -30,7 +30,7 @@ macro_rules! items {
 items!(u8: 0, Flag: Self(0), u16: 0, u32: 0, u64: 0, i8: 0, i16: 0, i32: 0, i64: 0);
 items!(f16: Self::ZERO, bf16: Self::ZERO, f32: 0.0, f64: 0.0);
 
-/// What the bits of an item mean.
+/// What the bits of an array's item mean.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
     Bool,
@@ -55,7 +55,7 @@ impl Dtype {
     pub(super) const BFLOAT16: Self = Self { kind: Kind::Brain, bytes: 2 };
     pub(super) const UINT16: Self = Self { kind: Kind::Unsigned, bytes: 2 };
 
-    /// The type, where it exists.
+    /// The item type of a kind and a width, where it exists.
     pub(crate) const fn new(kind: Kind, bytes: usize) -> Option<Self> {
         let exists = match kind {
             Kind::Bool => bytes == 1,

@@ -47,7 +47,7 @@ fn caused(error: PyErr, cause: PyErr, py: Python<'_>) -> PyErr {
     error
 }
 
-/// As many times the value.
+/// A list with so many times the value, or MemoryError.
 ///
 /// # Errors
 /// MemoryError where there is not enough memory.

@@ -17,7 +17,7 @@ pub(crate) struct Output<'n> {
 }
 
 impl<'n> Output<'n> {
-    /// Borrows an object for writing.
+    /// Borrows a Python object as an output, for writing.
     ///
     /// # Errors
     /// When it is read-only, overlaps itself or an input, or is no memory that Rust can write.
@@ -50,17 +50,21 @@ impl<'n> Output<'n> {
         self.array.shape()
     }
 
-    /// Bytes that are written.
+    /// Bytes of an output that are written.
     pub(crate) fn bytes(&self) -> usize {
         self.array.bytes()
     }
 
+    /// Refuses an output of another shape.
+    ///
     /// # Errors
     /// When it has another shape.
     pub(crate) fn expect_shape(&self, shape: &[usize]) -> PyResult<()> {
         self.array.expect_shape(shape)
     }
 
+    /// Refuses an output with items of another type.
+    ///
     /// # Errors
     /// When it has another type.
     pub(crate) fn expect_dtype(&self, dtype: Dtype) -> PyResult<()> {

@@ -32,7 +32,7 @@ enum Format<'a> {
     Other(&'a [u8]),
 }
 
-/// What is wrong with a buffer.
+/// What is wrong with a Python buffer.
 pub(super) enum Problem {
     /// Its memory; the text begins with a verb.
     Memory(String),

@@ -96,12 +96,12 @@ impl StridedMemory {
         (self.before, self.items)
     }
 
-    /// Lengths of the axes.
+    /// Lengths of the axes of strided memory.
     pub(crate) fn shape(&self) -> &[usize] {
         &self.shape[..self.ndim]
     }
 
-    /// One axis.
+    /// Strided memory along one axis.
     ///
     /// # Panics
     /// When there is no such axis.

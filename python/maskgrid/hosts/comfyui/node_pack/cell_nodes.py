@@ -31,7 +31,7 @@ def _schema(node_id: str, name: str, text: str, **more: Any) -> io.Schema:
 
 
 class MaskGridRepeatLatent(io.ComfyNode):
-    """A latent tiled into a sheet."""
+    """ComfyUI node: a latent tiled into the cells of a sheet."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -52,7 +52,7 @@ class MaskGridRepeatLatent(io.ComfyNode):
 
 
 class MaskGridRepeatImage(io.ComfyNode):
-    """An image tiled into a sheet."""
+    """ComfyUI node: an image tiled into the cells of a sheet."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -73,7 +73,7 @@ class MaskGridRepeatImage(io.ComfyNode):
 
 
 class MaskGridSplitGrid(io.ComfyNode):
-    """The cells of a sheet as a batch."""
+    """ComfyUI node: the cells of a sheet as a batch."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -154,7 +154,7 @@ class MaskGridMergeForksImage(io.ComfyNode):
 
 
 class MaskGridJoinLatents(io.ComfyNode):
-    """The latents of a batch side by side."""
+    """ComfyUI node: a batch of latents as the cells of one sheet."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:

@@ -47,7 +47,7 @@ class MaskGridNKSamplersAdvanced(io.ComfyNode):
 
 
 class RepeatIntoGridLatent(io.ComfyNode):
-    """A latent tiled into a grid."""
+    """The original pack's node, by its old id: a latent tiled into a grid."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -62,7 +62,7 @@ class RepeatIntoGridLatent(io.ComfyNode):
 
 
 class RepeatIntoGridImage(io.ComfyNode):
-    """An image tiled into a grid."""
+    """The original pack's node, by its old id: an image tiled into a grid."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -77,7 +77,7 @@ class RepeatIntoGridImage(io.ComfyNode):
 
 
 class UnGridImage(io.ComfyNode):
-    """An image cut into a list of cells."""
+    """The original pack's node, by its old id: an image cut into a list of cells."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:

@@ -34,7 +34,7 @@ def _schema(node_id: str, name: str, text: str, **more: Any) -> io.Schema:
 
 
 class MaskGridPrepareStencil(io.ComfyNode):
-    """A stencil made fit for use."""
+    """ComfyUI node: a stencil prepared for a picture's cells."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:

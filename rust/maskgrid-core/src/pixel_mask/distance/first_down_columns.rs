@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::pixel_mask::bit_mask::unpack;
 use crate::scratch;
 
-/// A whole number that counts rows.
+/// A whole number that counts rows, first down the columns.
 pub(super) trait Steps: Copy + Ord + Default {
     /// This many; it has to fit.
     fn of(count: usize) -> Self;

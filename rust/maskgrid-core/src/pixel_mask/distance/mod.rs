@@ -29,7 +29,7 @@ use crate::simd::vectorized;
 /// Rows that [`within`] looks at together.
 const BAND: usize = 128;
 
-/// Distances in a band of rows.
+/// Distances to the nearest target in a band of rows.
 #[derive(Debug)]
 pub(super) struct Distances(Passes);
 

@@ -16,7 +16,7 @@ impl<'a> Targets<'a> {
         Self { bits, flip: if inside { 0 } else { u64::MAX } }
     }
 
-    /// The words of a row.
+    /// The words of a row of targets that distances are measured to.
     #[inline(always)]
     pub(super) fn row(self, row: usize) -> impl Iterator<Item = u64> + 'a {
         let Self { bits, flip } = self;

@@ -41,7 +41,7 @@ impl Parabola {
 }
 
 impl Envelope {
-    /// Scratch memory.
+    /// Scratch memory for distances along long rows.
     pub(super) const fn new() -> Self {
         Self { hull: Vec::new() }
     }
