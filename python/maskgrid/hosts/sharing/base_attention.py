@@ -9,6 +9,7 @@ it is.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -47,16 +48,26 @@ class BaseAttention(TorchFunctionMode):
         super().__init__()
         self._tape = tape
         self._text_first = text_first
+        self._seen = 0
         self._masks: dict[Any, Tensor] = {}
 
     def changes(self, network: nn.Module) -> list[Change]:
         """How the attention layers of a network have to be: within them alone torch is looked at."""
-        return [(layer, self._look_at) for layer in network.modules() if hasattr(layer, "processor")]
+        layers = ((name, layer) for name, layer in network.named_modules() if hasattr(layer, "processor"))
+        return [(layer, partial(self._look_at, name)) for name, layer in layers]
 
-    def _look_at(self, layer: nn.Module, plain: Callable[..., Any]) -> Callable[..., Any]:
+    def _look_at(self, name: str, layer: nn.Module, plain: Callable[..., Any]) -> Callable[..., Any]:
         def forward(*args: Any, **kwargs: Any) -> Any:
+            seen = self._seen
             with self:
-                return plain(*args, **kwargs)
+                result = plain(*args, **kwargs)
+            if self._tape.records and self._seen == seen:
+                raise InvalidTypeError(
+                    f"the attention {name} ({type(layer.processor).__name__}) does not ask torch's "
+                    "scaled_dot_product_attention, so it can't be shared between forks; allowed: the "
+                    "pipeline's own attention, without slicing and other backends, or sharing=None"
+                )
+            return result
 
         return forward
 
@@ -69,6 +80,7 @@ class BaseAttention(TorchFunctionMode):
             return func(*args, **kwargs)
         if self._tape.records:
             given = dict(zip(("query", "key", "value", "attn_mask"), args, strict=False)) | kwargs
+            self._seen += 1
             self._tape.keep(BaseAttention, (given["key"], given["value"], given.get("attn_mask")))
         elif self._tape.windows is not None:
             return self._attend(*args, **kwargs)

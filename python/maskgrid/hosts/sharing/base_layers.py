@@ -160,13 +160,18 @@ class BaseLayers:
 
     def _group_norm(self, layer: Any, plain: Callable[..., Tensor]) -> Callable[..., Tensor]:
         tape = self._tape
+        is_plain = type(layer) is nn.GroupNorm and "forward" not in layer.__dict__ and layer.affine
 
         def forward(x: Tensor) -> Tensor:
             if tape.records:
-                tape.keep(layer, _moments_outside(x, layer.num_groups, tape.pieces))
+                affine = (
+                    (layer.weight.float(), layer.bias.float()) if is_plain else _ask_affine(layer, plain, x)
+                )
+                tape.keep(layer, (affine, _moments_outside(x, layer.num_groups, tape.pieces)))
             if tape.piece is None:
                 return plain(x)
-            return _normalise(layer, x, *tape.recall(layer)[tape.piece])
+            affine, moments = tape.recall(layer)
+            return _normalise(layer, x, affine, *moments[tape.piece])
 
         return forward
 
@@ -207,7 +212,20 @@ def _moments_outside(
     return outside
 
 
-def _normalise(layer: Any, x: Tensor, mu: Tensor, outside: Tensor, count: int) -> Tensor:
+def _ask_affine(layer: Any, plain: Callable[..., Tensor], like: Tensor) -> tuple[Tensor, Tensor]:
+    """A group norm's weight and bias (C,) float32, asked of itself, for hooks may keep them elsewhere.
+
+    Of the values 1 and -1 the mean is 0 and the variance 1.
+    """
+    probe = like.new_ones(1, like.shape[1], *(1,) * (like.ndim - 3), 2)
+    probe[..., 1] = -1
+    low, high = plain(probe).float().reshape(like.shape[1], 2).flip(1).unbind(1)
+    return (high - low) / 2 * (1 + layer.eps) ** 0.5, (high + low) / 2
+
+
+def _normalise(
+    layer: Any, x: Tensor, affine: tuple[Tensor, Tensor], mu: Tensor, outside: Tensor, count: int
+) -> Tensor:
     """Normalise windows by the moments of their canvas, of which they are the rest."""
     inside = _sums(x, layer.num_groups, mu)
     shift = (outside[0] + inside[0]) / count
@@ -216,9 +234,8 @@ def _normalise(layer: Any, x: Tensor, mu: Tensor, outside: Tensor, count: int) -
     per_channel = x.shape[1] // layer.num_groups
     factor = scale.repeat_interleave(per_channel, 1)
     offset = -(mu + shift).repeat_interleave(per_channel, 1) * factor
-    if layer.weight is not None:
-        weight, bias = layer.weight.float(), layer.bias.float()
-        factor, offset = factor * weight, offset * weight + bias
+    weight, bias = affine
+    factor, offset = factor * weight, offset * weight + bias
     shape = (*factor.shape, *(1,) * (x.ndim - 2))
     return torch.addcmul(offset.reshape(shape), x.float(), factor.reshape(shape)).to(x.dtype)
 
