@@ -15,6 +15,7 @@ from maskgrid.hosts.guided_network import GuidedNetwork
 from maskgrid.hosts.sharing.base_attention import BaseAttention
 from maskgrid.hosts.sharing.base_layers import BaseLayers, Tape
 from maskgrid.hosts.sharing.exchange_forwards import exchange_forwards
+from maskgrid.hosts.sharing.row_arguments import pick_rows
 from maskgrid.hosts.sharing.shared_decoder import SharedDecoder, can_share
 from maskgrid.hosts.sharing.shared_network import Sharing
 from maskgrid.hosts.sharing.windows import Windows, choose_windows
@@ -96,6 +97,33 @@ def test_controls_mean_what_they_mean(controls):
     host = DiffusersHost(pipe)
     exact = fork_latents(host, told, **controls)
     assert relative(fork_latents(host, told, sharing=WHOLE, **controls).latents, exact.latents) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("family", "own", "base_prompt", "bases"),
+    [
+        *(("sd", False, "own", 2), ("controlnet", False, "own", 2), ("sd3", False, "own", 2)),
+        *(("flux", False, "own", 1), ("sdxl", True, "own", 8), ("sdxl", True, "shared", 2)),
+    ],
+)
+def test_the_base_has_a_row_for_each_conditioning(family, own, base_prompt, bases):
+    pipe, told = build(family)
+    host, rows = DiffusersHost(pipe), []
+    first = host.network.conv_in if hasattr(host.network, "conv_in") else host.network.time_text_embed
+    first.register_forward_pre_hook(lambda module, given: rows.append(len(given[0])))
+    texts = own_texts(told, 4) if own else told
+    fork_latents(host, texts, mode="fork", steps=1, sharing=Sharing(halo=0, base_prompt=base_prompt))
+    assert rows[0] == bases
+    assert sum(rows[1:]) == (4 if family == "flux" else 8), rows
+
+
+def test_lists_that_are_no_rows_are_left_alone():
+    arguments = {"skip_layers": [7, 8], "img_shapes": ["a", "b"], "told": {"x": (torch.arange(2.0),)}}
+    assert pick_rows(arguments, 2, [1]) == {
+        "skip_layers": [7, 8],
+        "img_shapes": ["b"],
+        "told": {"x": (torch.tensor([1.0]),)},
+    }
 
 
 def test_the_pipeline_is_put_back_whatever_happens():

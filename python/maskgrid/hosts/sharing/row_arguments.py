@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-__all__ = ["average_rows", "group_rows", "pick_rows", "row_tensors"]
+__all__ = ["MAP_RESIDUALS", "TOKEN_RESIDUALS", "average_rows", "group_rows", "pick_rows", "row_tensors"]
+
+TOKEN_RESIDUALS = (
+    "block_controlnet_hidden_states",
+    "controlnet_block_samples",
+    "controlnet_single_block_samples",
+)
+"""What ControlNets add to a transformer's tokens."""
+MAP_RESIDUALS = (
+    "down_block_additional_residuals",
+    "mid_block_additional_residual",
+    "down_intrablock_additional_residuals",
+)
+"""What ControlNets and adapters add to a UNet's feature maps."""
 
 _NOT_ROWS = ("img_ids", "txt_ids", "image_rotary_emb")
 """Arguments whose first axis counts tokens."""
-_SAME_FOR_ALL = ("timestep", "timestep_cond", "guidance")
+_LISTS = ("img_shapes", "txt_seq_lens")
+"""Arguments that are lists with an item for each row."""
+_NO_CONDITION = ("timestep", "timestep_cond", "guidance", *TOKEN_RESIDUALS, *MAP_RESIDUALS)
+"""Arguments by which rows are not told apart: the same for all, or made of each fork's canvas."""
 
 
 def pick_rows(arguments: Mapping[str, Any], count: int, rows: list[int]) -> dict[str, Any]:
     """The arguments of some of a call's `count` rows."""
-    return {
-        name: value if name in _NOT_ROWS else _map(value, count, lambda t: t[rows], rows)
-        for name, value in arguments.items()
-    }
+    return _change(arguments, count, lambda t: t[rows], rows)
 
 
 def average_rows(arguments: Mapping[str, Any], count: int, groups: Sequence[Sequence[int]]) -> dict[str, Any]:
@@ -31,11 +44,7 @@ def average_rows(arguments: Mapping[str, Any], count: int, groups: Sequence[Sequ
             return torch.stack([tensor[list(group)].float().mean(0) for group in groups]).to(tensor.dtype)
         return torch.stack([tensor[list(group)].amax(0) for group in groups])
 
-    first = [group[0] for group in groups]
-    return {
-        name: value if name in _NOT_ROWS else _map(value, count, average, first)
-        for name, value in arguments.items()
-    }
+    return _change(arguments, count, average, [group[0] for group in groups])
 
 
 def group_rows(arguments: Mapping[str, Any], count: int, among: Sequence[Sequence[int]]) -> list[list[int]]:
@@ -60,9 +69,22 @@ def row_tensors(arguments: Mapping[str, Any], count: int) -> list[Tensor]:
     return [
         t
         for name, value in arguments.items()
-        if name not in (*_NOT_ROWS, *_SAME_FOR_ALL)
+        if name not in (*_NOT_ROWS, *_NO_CONDITION)
         for t in _tensors(value, count)
     ]
+
+
+def _change(
+    arguments: Mapping[str, Any], count: int, change: Callable[[Tensor], Tensor], rows: Sequence[int]
+) -> dict[str, Any]:
+    """Arguments with all tensors of `count` rows changed, and of lists with an item for each row these."""
+    changed = {}
+    for name, value in arguments.items():
+        if name in _LISTS and value is not None:
+            changed[name] = [value[row] for row in rows]
+        else:
+            changed[name] = value if name in _NOT_ROWS else _map(value, count, change)
+    return changed
 
 
 def _tensors(value: Any, count: int) -> list[Tensor]:
@@ -72,18 +94,16 @@ def _tensors(value: Any, count: int) -> list[Tensor]:
         found.append(tensor)
         return tensor
 
-    _map(value, count, note, [0])
+    _map(value, count, note)
     return found
 
 
-def _map(value: Any, count: int, change: Any, rows: Sequence[int]) -> Any:
-    """An argument with its tensors of `count` rows changed; of lists of `count` things some are picked."""
+def _map(value: Any, count: int, change: Callable[[Tensor], Tensor]) -> Any:
+    """An argument with its tensors of `count` rows changed, within lists and mappings too."""
     if isinstance(value, Tensor):
         return change(value) if value.ndim and len(value) == count else value
     if isinstance(value, Mapping):
-        return {key: _map(each, count, change, rows) for key, each in value.items()}
+        return {key: _map(each, count, change) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
-        if any(isinstance(each, Tensor) for each in value):
-            return type(value)(_map(each, count, change, rows) for each in value)
-        return type(value)(value[row] for row in rows) if len(value) == count else value
+        return type(value)(_map(each, count, change) for each in value)
     return value

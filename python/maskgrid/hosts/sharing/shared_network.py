@@ -24,7 +24,14 @@ from maskgrid.hosts.sharing.base_attention import BaseAttention
 from maskgrid.hosts.sharing.base_layers import BaseLayers, Tape
 from maskgrid.hosts.sharing.exchange_forwards import exchange_forwards
 from maskgrid.hosts.sharing.network_kinds import kind_of
-from maskgrid.hosts.sharing.row_arguments import average_rows, group_rows, pick_rows, row_tensors
+from maskgrid.hosts.sharing.row_arguments import (
+    MAP_RESIDUALS,
+    TOKEN_RESIDUALS,
+    average_rows,
+    group_rows,
+    pick_rows,
+    row_tensors,
+)
 from maskgrid.hosts.sharing.token_windows import TokenWindows
 from maskgrid.hosts.sharing.windows import Rectangle, Windows, choose_windows
 from maskgrid.sampling.argument_checks import check_number
@@ -236,7 +243,7 @@ class SharedNetwork:
                 texts = seen.shape[1] - self._tape.tokens
                 indices = windows.on_tokens(self._tape.tokens).token_indices(seen.device)
                 given["attention_mask"] = torch.cat([seen[:, :texts], seen[:, texts:].gather(1, indices)], 1)
-            for control in _TOKEN_RESIDUALS:
+            for control in TOKEN_RESIDUALS:
                 if given.get(control) is not None:
                     indices = windows.on_tokens(self._tape.tokens).token_indices(x.device)[..., None]
                     given[control] = [
@@ -244,7 +251,7 @@ class SharedNetwork:
                     ]
             return {name: x[rows], **given}
         each_own = range(len(rows))
-        for control in _MAP_RESIDUALS:
+        for control in MAP_RESIDUALS:
             if given.get(control) is not None:
                 given[control] = _cut_maps(given[control], windows, each_own)
         return {name: windows.cut(x[rows], each_own), **given}
@@ -261,18 +268,6 @@ class SharedNetwork:
         else:
             each_own = range(len(rows))
             windows.paste(windows.cut(answer, each_own), result, rows)
-
-
-_TOKEN_RESIDUALS = (
-    "block_controlnet_hidden_states",
-    "controlnet_block_samples",
-    "controlnet_single_block_samples",
-)
-_MAP_RESIDUALS = (
-    "down_block_additional_residuals",
-    "mid_block_additional_residual",
-    "down_intrablock_additional_residuals",
-)
 
 
 def _cut_maps(maps: Any, windows: Windows, rows: Sequence[int]) -> Any:
