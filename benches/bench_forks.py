@@ -281,11 +281,11 @@ def main() -> None:
     for make in (unet_job, transformer_job):
         job = make(3, 4 if arguments.quick else 12)
         rows += [*sampling_rows(job, own=False, rounds=rounds), *sampling_rows(job, own=True, rounds=rounds)]
-    report.say("3 x 3 cells:")
+    report.say("3 x 3 cells:\n")
     report.table(columns, rows)
     for side in () if arguments.quick else (4, 8):
         job = unet_job(side, 4)
-        report.say(f"{side} x {side} cells, 4 steps:")
+        report.say(f"\n{side} x {side} cells, 4 steps:\n")
         report.table(columns, sampling_rows(job, own=False, rounds=1))
     report.heading("Decoding")
     columns = ("cells", "way", "time", "times as fast", "mean error (255ths)", "largest")
