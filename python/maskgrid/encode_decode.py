@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +20,7 @@ from maskgrid.pictures.pixel_arrays import extend_border
 from maskgrid.sampling import ForkLatents
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -68,20 +68,16 @@ def decode_forks(
     """
     done, shape = 0, (*inputs.grid.cell, inputs.pixels.shape[2])
     patches: NDArray[np.uint8] = np.empty((0, *shape), np.uint8)
+    in_windows = inputs.options.sharing is not None and host.decodes_cells
+    windows = _decode_windows(host, latents, inputs) if in_windows else None
     try:
         patches = np.empty((len(latents), *shape), np.uint8)
-        windows = None if inputs.options.sharing is None else _decode_windows(host, latents, inputs)
-        for patch, latent, cell in zip(patches, latents, latents.cells, strict=True):
-            rows, columns = inputs.grid.cell_rect(cell).slices
-            patch[...] = inputs.pixels[rows, columns]
-            if windows is not None:
-                patch[..., :3] = eight_bit_picture(next(windows))
-            else:
-                picture = host.decode(latent)
-                if host.is_flagged(picture):
-                    _warn_of_flagged(cell)
-                else:
-                    patch[..., :3] = eight_bit_picture(picture[0, :, rows, columns])
+        for patch, number, cell in zip(patches, latents.numbers, latents.cells, strict=True):
+            slices = inputs.grid.cell_rect(cell).slices
+            patch[...] = inputs.pixels[slices]
+            picture = _decode_cell(host, latents[number], cell, slices) if windows is None else next(windows)
+            if picture is not None:
+                patch[..., :3] = eight_bit_picture(picture)
             done += 1
             if inputs.options.decode_callback:
                 inputs.options.decode_callback(done, len(latents))
@@ -92,12 +88,27 @@ def decode_forks(
             raise
         raise raised from error
     finally:
+        if windows is not None:
+            windows.close()
         host.release()
     return hand_over(latents, patches)
 
 
-def _decode_windows(host: DiffusersHost, latents: ForkLatents, inputs: RunInputs) -> Iterator[Tensor] | None:
-    """(3, height, width) of each fork's cell in [-1, 1], decoded alone; None where the host can't."""
+def _decode_cell(
+    host: DiffusersHost, latent: Tensor, cell: int, slices: tuple[slice, slice]
+) -> Tensor | None:
+    """(3, height, width) of a fork's cell in [-1, 1], cut out of its canvas; None if that is flagged."""
+    picture = host.decode(latent)
+    if host.is_flagged(picture):
+        _warn_of_flagged(cell)
+        return None
+    return picture[0, :, *slices]
+
+
+def _decode_windows(
+    host: DiffusersHost, latents: ForkLatents, inputs: RunInputs
+) -> Generator[Tensor, None, None]:
+    """(3, height, width) of each fork's cell in [-1, 1], decoded alone."""
     stride = host.stride
     cells = [inputs.grid.cell_rect(cell) for cell in latents.cells]
     # The latents that a cell's pixels lie in.
@@ -105,15 +116,11 @@ def _decode_windows(host: DiffusersHost, latents: ForkLatents, inputs: RunInputs
         (cell.top // stride, cell.left // stride, -(-cell.bottom // stride), -(-cell.right // stride))
         for cell in cells
     ]
-    windows = host.decode_cells(latents, covers)
-    if windows is None:
-        return None
-    offsets = ((cell.top % stride, cell.left % stride) for cell in cells)
     height, width = inputs.grid.cell
-    return (
-        window[0, :, top : top + height, left : left + width]
-        for (top, left), window in zip(offsets, windows, strict=True)
-    )
+    with closing(host.decode_cells(latents, covers)) as windows:
+        for cell, window in zip(cells, windows, strict=True):
+            top, left = cell.top % stride, cell.left % stride
+            yield window[0, :, top : top + height, left : left + width]
 
 
 @contextmanager

@@ -130,6 +130,11 @@ class RunOptions:
         if self.sharing not in (None, "base"):
             raise InvalidValueError(f"sharing is {self.sharing!r}; allowed: None or 'base'")
         sharing = Sharing(halo=self.halo, base_prompt=self.base_prompt)
+        if self.sharing is None and sharing != Sharing():
+            raise InvalidValueError(
+                f"halo is {self.halo} and base_prompt {self.base_prompt!r} without sharing; "
+                "allowed: sharing='base'"
+            )
         return sharing if self.sharing == "base" else None
 
     def told(self) -> dict[str, Any]:

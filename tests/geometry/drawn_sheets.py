@@ -161,7 +161,8 @@ def _draw_layout(rng: np.random.Generator, largest: int) -> _Layout:
     elif kind < 0.8:
         margin = (int(rng.integers(1, min(cell) // 2)),) * 4
     else:
-        margin = tuple(int(rng.integers(0, side // 2)) for side in (*cell, *cell))  # type: ignore[assignment]
+        top, left, bottom, right = (int(rng.integers(0, side // 2)) for side in (*cell, *cell))
+        margin = (top, left, bottom, right)
     return _Layout(rows, columns, cell, gap, margin)
 
 

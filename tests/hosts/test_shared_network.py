@@ -251,7 +251,10 @@ def test_attention_is_that_of_each_canvas(text_first, texts, masked):
     g = torch.Generator().manual_seed(0)
     windows = Windows((8, 8), (4, 4), ((0, 0), (0, 4), (4, 4), (2, 1)))
     indices = windows.token_indices(torch.device("cpu"))
-    draw = lambda *shape: torch.randn(*shape, generator=g)  # noqa: E731
+
+    def draw(*shape):
+        return torch.randn(*shape, generator=g)
+
     base_text, base = draw(2, 2, 3, texts, 8), draw(2, 2, 3, 64, 8)
     text, inside, query = draw(2, 4, 3, texts, 8), draw(2, 4, 3, 16, 8), draw(4, 3, texts + 16, 8)
     rows = [0, 0, 1, 1]

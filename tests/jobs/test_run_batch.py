@@ -1,6 +1,7 @@
 """Batches in this process: every row once, what fails is written down, what is there is not done again."""
 
 import signal
+from typing import ClassVar
 
 import fsspec
 import numpy as np
@@ -143,8 +144,8 @@ class DyingStore(MemoryFileSystem):
     """A store whose connection breaks at the fourth file."""
 
     protocol = "dying"
-    store: dict = {}  # noqa: RUF012 - the base class has it so
-    pseudo_dirs = [""]  # noqa: RUF012
+    store: ClassVar[dict[str, object]] = {}
+    pseudo_dirs: ClassVar[list[str]] = [""]
     left = 3
 
     def put_file(self, lpath, rpath, **more):

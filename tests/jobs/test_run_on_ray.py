@@ -19,6 +19,12 @@ with_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="wor
 RAY = ("--ray", "--workers", "2")
 
 
+def run_code(code: str, *arguments: Path) -> subprocess.CompletedProcess[str]:
+    """A program of its own."""
+    program = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(program, capture_output=True, text=True, timeout=300)
+
+
 def workers_of(driver: int, doing: str = "run") -> list[int]:
     """The processes of Ray's workers below a driver that are doing something."""
     parents, titles = {}, {}
@@ -172,8 +178,7 @@ def test_a_ray_that_runs_already_is_taken_and_left(twelve, tmp_path):
         "again = run_batch(sys.argv[1], sys.argv[2], ray=RayOptions())\n"
         "print(again.progress.finished)\n"
     )
-    program = [sys.executable, "-c", code, str(table), str(tmp_path / "out")]
-    done = subprocess.run(program, capture_output=True, text=True, timeout=300)
+    done = run_code(code, table, tmp_path / "out")
     assert done.stdout.split() == ["True", "12", "0"], done.stderr
     assert contents(tmp_path / "out") == expected
 
@@ -212,8 +217,7 @@ def test_without_ray_it_says_what_to_install(twelve, tmp_path):
         "try: run_batch(sys.argv[1], sys.argv[2], ray=RayOptions())\n"
         "except ImportError as error: print(error)"
     )
-    program = [sys.executable, "-c", code, str(table), str(tmp_path / "out")]
-    done = subprocess.run(program, capture_output=True, text=True, timeout=300)
+    done = run_code(code, table, tmp_path / "out")
     assert 'pip install "maskgrid[ray]"' in done.stdout, done.stderr
 
 

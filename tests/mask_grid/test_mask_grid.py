@@ -1,5 +1,7 @@
 """The main job with a real, tiny pipeline: pixels, prompts, odd sizes, partial results."""
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -276,6 +278,7 @@ def test_shared_forks_are_recorded_and_change_their_stencil_alone(maker, sheet, 
         ({"sharing": "all"}, "sharing is 'all'; allowed: None or 'base'"),
         ({"sharing": "base", "halo": -1}, "halo is -1"),
         ({"base_prompt": "mine"}, "base_prompt is 'mine'"),
+        ({"halo": 0.5}, "halo is 0.5 .* without sharing; allowed: sharing='base'"),
     ],
 )
 def test_what_is_no_sharing_is_refused_before_anything_begins(maker, sheet, stencil, options, said):
@@ -291,3 +294,22 @@ def test_sheets_whose_cells_lie_between_latents_are_decoded_alike(maker, monkeyp
     shared = run(maker, sheet, stencil, sharing="base", halo=100, **options)
     exact = run(maker, sheet, stencil, **options)
     assert np.abs(exact.patches.astype(int) - shared.patches).max() <= 1
+
+
+def test_the_vae_is_put_back_when_decoding_in_windows_ends_early(maker, sheet, stencil):
+    vae = maker.host.pipe.vae
+    before = {name: set(module.__dict__) for name, module in vae.named_modules()}
+    beside = []
+
+    def stop(done, count):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        run(maker, sheet, stencil, sharing="base", decode_callback=stop)
+    assert len(caught.value.result) == 1
+    assert {name: set(module.__dict__) for name, module in vae.named_modules()} == before
+    latents = torch.zeros(1, 4, 8, 8)
+    thread = threading.Thread(target=lambda: beside.append(maker.host.decode(latents)))
+    thread.start()
+    thread.join(60)
+    assert len(beside) == 1, "another thread waits for the VAE"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 CELLS = 48  # a batch
 SINGLE = 0.25  # the part of the batches that shows single cells
+PARTS = 2  # steps that a batch is divided over
 POOL_SEED = 5 * 10**8  # far from the seeds of the autoencoder's training
 
 Batch = tuple["Tensor", "Tensor", "Tensor"]
@@ -76,3 +77,18 @@ def load_pool(path: Path) -> list[Batch]:
             )
             for index in range(count)
         ]
+
+
+def batch_of(step: int, pool: list[Batch]) -> Batch:
+    """A part of a batch of the pool; the pool is gone through in a new order each time."""
+    turn, at = divmod(step, len(pool) * PARTS)
+    order = torch.randperm(len(pool) * PARTS, generator=torch.Generator().manual_seed(turn))
+    index, part = divmod(int(order[at]), PARTS)
+    latents, counts, tokens = pool[index]
+    return latents[part::PARTS], counts[part::PARTS], tokens[part::PARTS]
+
+
+def weights_of(counts: Tensor) -> Tensor:
+    """How much each place counts, (B,1,h,w) with sum 1, of the cells that do, (B,1,rows,columns)."""
+    weight = counts.repeat_interleave(16, 2).repeat_interleave(16, 3)
+    return weight / weight.sum()

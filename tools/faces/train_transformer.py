@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 import torch
 from diffusers import SD3Transformer2DModel, StableDiffusionPipeline
 
-from faces.checkpoints import Run, load_average, set_rate
-from faces.latents import load_pool, make_pool
-from faces.train_unet import batch_of
-from faces.train_vae import learning_rate
-from faces.workers import set_gradients
+from faces.checkpoints import Run, load_average
+from faces.latents import batch_of, load_pool, make_pool, weights_of
+from faces.train_loop import make_optimizer, walk
 from maskgrid.bundled_model import bundled_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
     from transformers import CLIPTextModel
 
@@ -66,11 +66,10 @@ def noised(batch: Batch, text: CLIPTextModel, g: torch.Generator) -> tuple[Tenso
     sigma = SHIFT * even / (1 + (SHIFT - 1) * even)
     s = sigma[:, None, None, None]
     noise = torch.randn(latents.shape, generator=g)
-    weight = counts.repeat_interleave(16, 2).repeat_interleave(16, 3)
     with torch.no_grad():
         encoded = text(tokens)
     x = (1 - s) * latents + s * noise
-    return x, sigma, encoded[0], encoded[1], noise - latents, weight / weight.sum()
+    return x, sigma, encoded[0], encoded[1], noise - latents, weights_of(counts)
 
 
 def loss_of(model: SD3Transformer2DModel, task: tuple[Tensor, ...], worker: int) -> Tensor:
@@ -90,25 +89,14 @@ def train(out: Path, steps: int, pool: int) -> None:
         make_pool(out / "pool.safetensors", pool, faces.vae, faces.tokenizer)
     batches = load_pool(out / "pool.safetensors")
     model = make_transformer()
-    parameters = list(model.parameters())
-    optimizer = torch.optim.AdamW(parameters, lr=RATE, betas=(0.9, 0.99), weight_decay=1e-2, fused=True)
-    run = Run(out, model, optimizer, decay=0.998)
-    total = 0.0
-    while run.step < steps:
-        g = torch.Generator().manual_seed(run.step)
-        set_rate(optimizer, learning_rate(run.step, steps, RATE))
-        task = noised(batch_of(run.step, batches), faces.text_encoder, g)
-        parts = range(min(2, len(task[0])))
-        total += set_gradients(parameters, [partial(loss_of, model, task, n) for n in parts])
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        run.step += 1
-        run.update_average()
-        if run.step % 50 == 0:
-            run.log(loss=total / 50)
-            total = 0.0
-        if run.step % 100 == 0 or run.step == steps:
-            run.save()
+    run = Run(out, model, make_optimizer(model, RATE), decay=0.998)
+
+    def losses_of(step: int) -> list[Callable[[], Tensor]]:
+        g = torch.Generator().manual_seed(step)
+        task = noised(batch_of(step, batches), faces.text_encoder, g)
+        return [partial(loss_of, model, task, n) for n in range(min(2, len(task[0])))]
+
+    walk(run, steps, RATE, losses_of)
     load_average(out / "checkpoint.safetensors", model).half().save_pretrained(out / "transformer")
 
 

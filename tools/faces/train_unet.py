@@ -16,19 +16,19 @@ import torch
 from diffusers import AutoencoderKL, EulerDiscreteScheduler, UNet2DConditionModel
 from torch import nn
 
-from faces.checkpoints import Run, set_rate
-from faces.latents import load_pool, make_pool
+from faces.checkpoints import Run
+from faces.latents import batch_of, load_pool, make_pool, weights_of
 from faces.text import load_tokenizer, make_text_model, write_tokenizer
-from faces.train_vae import learning_rate
-from faces.workers import set_gradients
+from faces.train_loop import make_optimizer, walk
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
     from faces.latents import Batch
 
 RATE = 1.5e-3
-PARTS = 2  # steps that a batch of the pool is divided over
 
 
 def make_scheduler() -> EulerDiscreteScheduler:
@@ -87,8 +87,7 @@ def noised(batch: Batch, alphas: Tensor, g: torch.Generator) -> tuple[Tensor, ..
     a = alphas[timestep][:, None, None, None]
     noise = torch.randn(latents.shape, generator=g)
     velocity = a.sqrt() * noise - (1 - a).sqrt() * latents
-    weight = counts.repeat_interleave(16, 2).repeat_interleave(16, 3)
-    return a.sqrt() * latents + (1 - a).sqrt() * noise, timestep, tokens, velocity, weight / weight.sum()
+    return a.sqrt() * latents + (1 - a).sqrt() * noise, timestep, tokens, velocity, weights_of(counts)
 
 
 def loss_of(model: Denoiser, task: tuple[Tensor, ...], worker: int) -> Tensor:
@@ -96,15 +95,6 @@ def loss_of(model: Denoiser, task: tuple[Tensor, ...], worker: int) -> Tensor:
     x, timestep, tokens, velocity, weight = (value[worker::2] for value in task)
     error = (model(x, timestep, tokens) - velocity).square().mean(1, keepdim=True)
     return (error * weight).sum()
-
-
-def batch_of(step: int, pool: list[Batch]) -> Batch:
-    """A part of a batch of the pool; the pool is gone through in a new order each time."""
-    turn, at = divmod(step, len(pool) * PARTS)
-    order = torch.randperm(len(pool) * PARTS, generator=torch.Generator().manual_seed(turn))
-    index, part = divmod(int(order[at]), PARTS)
-    latents, counts, tokens = pool[index]
-    return latents[part::PARTS], counts[part::PARTS], tokens[part::PARTS]
 
 
 def train(vae_folder: Path, out: Path, steps: int, pool: int) -> None:
@@ -117,27 +107,14 @@ def train(vae_folder: Path, out: Path, steps: int, pool: int) -> None:
         make_pool(out / "pool.safetensors", pool, vae, load_tokenizer(out / "tokenizer"))
     batches = load_pool(out / "pool.safetensors")
     model = Denoiser(out / "tokenizer")
-    parameters = list(model.parameters())
-    optimizer = torch.optim.AdamW(parameters, lr=RATE, betas=(0.9, 0.99), weight_decay=1e-2, fused=True)
-    run = Run(out, model, optimizer, decay=0.999)
+    run = Run(out, model, make_optimizer(model, RATE), decay=0.999)
     alphas = make_scheduler().alphas_cumprod
-    total = 0.0
-    while run.step < steps:
-        g = torch.Generator().manual_seed(run.step)
-        set_rate(optimizer, learning_rate(run.step, steps, RATE))
-        task = noised(batch_of(run.step, batches), alphas, g)
-        total += set_gradients(
-            parameters, [partial(loss_of, model, task, n) for n in range(min(2, len(task[0])))]
-        )
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        run.step += 1
-        run.update_average()
-        if run.step % 50 == 0:
-            run.log(loss=total / 50)
-            total = 0.0
-        if run.step % 100 == 0 or run.step == steps:
-            run.save()
+
+    def losses_of(step: int) -> list[Callable[[], Tensor]]:
+        task = noised(batch_of(step, batches), alphas, torch.Generator().manual_seed(step))
+        return [partial(loss_of, model, task, n) for n in range(min(2, len(task[0])))]
+
+    walk(run, steps, RATE, losses_of)
 
 
 def main() -> None:

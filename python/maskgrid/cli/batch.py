@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from maskgrid.cli.obey_signals import exit_code
-from maskgrid.cli.progress_line import clock
+from maskgrid.cli.progress_line import clock, make_bar
 from maskgrid.cli.tell import give_result, is_wordy, say
 from maskgrid.errors import BadRowsError
 
@@ -25,7 +25,7 @@ _STATUS = "status"
 _SHOWN = 20
 """How many bad rows and failures are told, of more of them."""
 _SILENCE = 5.0
-"""Seconds between two lines, where no line is rewritten."""
+"""Seconds between two lines, where there is no bar."""
 
 
 def run(options: argparse.Namespace) -> int:
@@ -92,13 +92,12 @@ def _go_on(options: argparse.Namespace) -> str:
 
 def _default(options: argparse.Namespace) -> dict[str, Any]:
     """What rows say that don't say otherwise: the file's values, and over them the options'."""
+    from maskgrid.jobs.job import find_model
     from maskgrid.jobs.table_rows import read_default
 
     default = read_default(options.default) if options.default else {}
-    model = options.model
-    if model is not None and os.path.exists(os.path.expanduser(model)):  # noqa: PTH110, PTH111
-        # What a row names lies beside the table, what a command line names where it is typed.
-        model = os.path.abspath(os.path.expanduser(model))  # noqa: PTH100, PTH111
+    # What a row names lies beside the table, what a command line names where it is typed.
+    model = options.model and find_model(options.model, Path.cwd())
     given = {"model": model, "device": options.device, "dtype": options.dtype}
     return {**default, **{name: value for name, value in given.items() if value is not None}}
 
@@ -155,7 +154,7 @@ def _pace(progress: BatchProgress) -> str:
 
 
 class _ProgressLine:
-    """Says on stderr how far a batch is: a line that is rewritten on a terminal, elsewhere one now and then.
+    """Says on stderr how far a batch is: a bar on a terminal, elsewhere a line now and then.
 
     Args:
         quiet: Say nothing but that a stop was asked for.
@@ -163,33 +162,33 @@ class _ProgressLine:
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet, self._stream = quiet, sys.stderr
-        self._is_open = False
+        self._bar: Any = None
         self._said = -_SILENCE
 
     def __call__(self, progress: BatchProgress) -> None:
         """Say how far the batch is."""
-        now = time.monotonic()
-        is_terminal = self._stream.isatty()
-        if self._quiet or not (is_terminal or now - self._said >= _SILENCE or not progress.left):
+        if self._quiet:
             return
-        self._said = now
+        now = time.monotonic()
         words = f"{progress.done} of {progress.jobs} done, {progress.failed} failed; {_pace(progress)}"
-        self._is_open = is_terminal
-        print(
-            f"\r\x1b[K{words}" if is_terminal else words,
-            end="" if is_terminal else "\n",
-            file=self._stream,
-            flush=True,
-        )
+        if self._stream.isatty():
+            if self._bar is None:
+                self._bar = make_bar(self._stream, times=False)
+            self._bar.n = 1 - progress.left / progress.jobs
+            self._bar.set_postfix_str(words)
+        elif now - self._said >= _SILENCE or not progress.left:
+            self._said = now
+            print(words, file=self._stream, flush=True)
 
     def tell_stop(self) -> None:
-        """Say that a stop was asked for."""
-        self.end()
+        """Say that the batch stops after what is in hand."""
         words = "finishing what is in hand; Ctrl-C again stops at once"
+        if self._bar is not None:
+            self._bar.clear()
         print(f"maskgrid: {words}", file=self._stream, flush=True)
 
     def end(self) -> None:
-        """End a line that was rewritten."""
-        if self._is_open:
-            print(file=self._stream, flush=True)
-            self._is_open = False
+        """End the bar of a terminal."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None

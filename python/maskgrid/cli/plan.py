@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
     from maskgrid.geometry import ForkPlan, Grid, Rect
     from maskgrid.geometry.detect_grid import DetectedGrid
+    from maskgrid.load_pipeline.model_stride import ModelScale
     from maskgrid.pictures.read_mask import PixelMask
     from maskgrid.pictures.sheet import Sheet
+    from maskgrid.run_plan import RunPlan
 
 __all__ = ["run"]
 
@@ -25,21 +27,19 @@ _HEADINGS = ("fork", "cell", "row", "column", "pixels", "latent cells", "window"
 
 def run(options: argparse.Namespace) -> int:
     """Print the plan; draw it where `--out` says."""
-    from maskgrid.load_pipeline.model_stride import ModelScale, read_scale
-    from maskgrid.pictures.fit_stencil import check_stencil, fit_stencil
     from maskgrid.pictures.plan_picture import plan_picture
     from maskgrid.pictures.read_mask import read_mask
     from maskgrid.pictures.read_sheet import read_sheet
     from maskgrid.pictures.write_image import format_of
     from maskgrid.result.output_place import check_picture
     from maskgrid.result.picture_file import write_picture
-    from maskgrid.run_plan import plan_cells, warn_of_lost
+    from maskgrid.run_plan import warn_of_lost
 
     _check_usage(options)
     if options.out:
         format_of(options.out, "--out")
         check_picture(options.out, force=options.force)
-    scale = ModelScale(options.stride, 1) if options.stride else read_scale(options.model)
+    scale = _scale(options)
     sheet = read_sheet(options.image, max_pixels=options.max_pixels)
     found = detect(options, sheet.pixels) if options.detect else None
     _warn_of_doubt(found)
@@ -48,18 +48,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     cells = found.grid if found else grid_of(options, sheet.pixels.shape[:2])
     mask = read_mask(options.mask, channel=options.mask_channel, max_pixels=options.max_pixels)
-    stencil = fit_stencil(mask.values, cells)
-    check_stencil(stencil, cells, options.coverage)
-    planned = plan_cells(
-        cells,
-        stencil,
-        stride=scale.stride,
-        align=scale.align,
-        coverage=options.coverage,
-        feather=options.feather,
-        halo=options.halo or 0,
-        window_align=options.align,
-    )
+    planned = _plan(options, cells, mask, scale)
     grid, plan = planned.grid, planned.forks
     shows_windows = options.halo is not None
     say(options, _summary(plan, grid, shows_windows=shows_windows))
@@ -75,6 +64,32 @@ def run(options: argparse.Namespace) -> int:
     facts = _facts(plan, grid) | ({"detected": detected_facts(found)} if found else {})
     give_result(options, f"drawn in {drawn}" if drawn else "", **facts, lost=lost, file=drawn)
     return 0
+
+
+def _scale(options: argparse.Namespace) -> ModelScale:
+    """The stride that was asked for, or the model's."""
+    from maskgrid.load_pipeline.model_stride import ModelScale, read_scale
+
+    return ModelScale(options.stride, 1) if options.stride else read_scale(options.model)
+
+
+def _plan(options: argparse.Namespace, cells: Grid, mask: PixelMask, scale: ModelScale) -> RunPlan:
+    """The plan of a stencil in these cells."""
+    from maskgrid.pictures.fit_stencil import check_stencil, fit_stencil
+    from maskgrid.run_plan import plan_cells
+
+    stencil = fit_stencil(mask.values, cells)
+    check_stencil(stencil, cells, options.coverage)
+    return plan_cells(
+        cells,
+        stencil,
+        stride=scale.stride,
+        align=scale.align,
+        coverage=options.coverage,
+        feather=options.feather,
+        halo=options.halo or 0,
+        window_align=options.align,
+    )
 
 
 def _check_usage(options: argparse.Namespace) -> None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from maskgrid.sampling import Progress
 
-__all__ = ["Meter", "Reporter", "clock"]
+__all__ = ["Meter", "Reporter", "clock", "make_bar"]
 
 _SILENCE = 5.0
 """Seconds between two lines about decoding, where no line is rewritten."""
@@ -73,7 +73,7 @@ class Reporter:
         self._preview = preview
         self._stream = stream or sys.stderr
         self._quiet = quiet
-        self._bar = None if quiet or not self._stream.isatty() else _make_bar(self._stream)
+        self._bar = None if quiet or not self._stream.isatty() else make_bar(self._stream)
         self._start = time.monotonic()
         self._sampled = self._said = self._start
         self._shown = -1.0
@@ -115,11 +115,16 @@ class Reporter:
             self._bar.close()
 
 
-def _make_bar(stream: TextIO) -> Any:
-    """A bar from 0 to 1, as wide as the terminal is at the time."""
+def make_bar(stream: TextIO, *, times: bool = True) -> Any:
+    """A bar from 0 to 1, as wide as the terminal is at the time.
+
+    Args:
+        stream: A terminal.
+        times: Whether it says by itself how long it has taken and will take.
+    """
     from tqdm import tqdm
 
-    form = "{percentage:3.0f} % |{bar}| {elapsed}<{remaining}{postfix}"
+    form = "{percentage:3.0f} % |{bar}|" + (" {elapsed}<{remaining}" if times else "") + "{postfix}"
     return tqdm(total=1.0, file=stream, dynamic_ncols=True, bar_format=form)
 
 

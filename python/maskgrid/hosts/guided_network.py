@@ -119,7 +119,7 @@ class GuidedNetwork:
     @contextmanager
     def _share(self, request: Request) -> Iterator[None]:
         """Have the network share what the rows of a request have in common, where it is to."""
-        if self._shared is None or not request.rows or request.base is None:
+        if self._shared is None or request.base is None:
             yield
             return
         base = self.table.scale_input(request.base, request.sigma)

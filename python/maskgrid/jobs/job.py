@@ -20,7 +20,7 @@ from maskgrid.run_arguments import ARGUMENT_NAMES, nearest_argument
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["MODEL_FIELDS", "Job", "make_job"]
+__all__ = ["MODEL_FIELDS", "Job", "find_model", "make_job"]
 
 MODEL_FIELDS = ("model", "device", "dtype")
 """What a row says besides the arguments of a run."""
@@ -142,11 +142,19 @@ def _model_fields(values: Mapping[str, Any], folder: Path) -> tuple[str, str | N
             raise InvalidTypeError(f"{name} is {value!r}; allowed: a text")
     if dtype is not None and dtype not in DTYPES:
         raise InvalidValueError(f"dtype is {dtype!r}; allowed: {', '.join(DTYPES)}")
-    return _find_model(model or BUNDLED, folder), device, dtype
+    return find_model(model or BUNDLED, folder), device, dtype
 
 
-def _find_model(model: str, folder: Path) -> str:
-    """A model's name; that of a folder or file as an absolute path, if it is there."""
+def find_model(model: str, folder: Path) -> str:
+    """A model's name; that of a folder or file as an absolute path, if it is there.
+
+    Args:
+        model: As for `load_pipeline`.
+        folder: What a path is relative to.
+
+    Raises:
+        MaskGridError: A path where nothing is, or a folder that is no model's.
+    """
     if model == BUNDLED:
         return model
     beside = folder / Path(model).expanduser()

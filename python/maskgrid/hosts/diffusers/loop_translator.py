@@ -94,7 +94,7 @@ class LoopTranslator:
     def shared_input(self) -> SharedInput | None:
         """What the rows that the network reads next have in common; None where they are one sheet."""
         request = self.request
-        if not request.rows or request.base is None:
+        if request.base is None:
             return None
         base = self._pack(self.table.scale_input(request.base, request.sigma))
         height, width = request.base.shape[-2:]

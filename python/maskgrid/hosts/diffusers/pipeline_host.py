@@ -26,7 +26,7 @@ from maskgrid.hosts.sharing.shared_network import SharedNetwork
 from maskgrid.sampling import ForkLatents, NoiseTable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
 
     from maskgrid.hosts.diffusers.pipeline_family import PipelineFamily
     from maskgrid.hosts.sharing.shared_network import Sharing
@@ -153,32 +153,35 @@ class DiffusersHost:
             picture = run_vae(self.pipe.vae, self.family.codec.decode, given, what="decode a picture")
             return picture.clamp(-1, 1)
 
+    @property
+    def decodes_cells(self) -> bool:
+        """Whether cells can be decoded alone: the VAE can, and no safety checker wants whole pictures."""
+        return can_share(self.pipe.vae) and getattr(self.pipe, "safety_checker", None) is None
+
     def decode_cells(
         self, forks: ForkLatents, cells: Sequence[tuple[int, int, int, int]]
-    ) -> Iterator[Tensor] | None:
+    ) -> Generator[Tensor, None, None]:
         """Decode each fork's cell alone, in a window; see `maskgrid.hosts.sharing.shared_decoder`.
+
+        The VAE is changed and kept for this thread until the last one is made, or the generator is closed.
 
         Args:
             forks: n forks of one sheet, B = 1.
             cells: Top, left, bottom, right of each one's cell, in latents.
 
-        Returns:
-            (1, 3, ., .) float32 in [-1, 1] of each cell's rectangle, one after the other; None where the VAE
-            can't, or a safety checker has to see whole pictures.
+        Yields:
+            (1, 3, ., .) float32 in [-1, 1] of each cell's rectangle.
 
         Raises:
+            InvalidTypeError: A VAE that can't.
             AutoencoderError: As for `decode`.
         """
-        vae = self.pipe.vae
-        if not can_share(vae) or getattr(self.pipe, "safety_checker", None) is not None:
-            return None
-        shared = SharedDecoder(vae, self.decode)
-        numbers = forks.numbers
-        sheet = forks.image_latents
-        # Clones of a pipeline share their VAE, whose layers are exchanged meanwhile.
-        return _in_turn(
-            vae, shared.decode(sheet, lambda row: forks[numbers[row]], cells, halo=_DECODED_AROUND)
-        )
+        shared, numbers = SharedDecoder(self.pipe.vae, self.decode), forks.numbers
+        # Clones of a pipeline share their VAE.
+        with take_turn(self.pipe.vae):
+            yield from shared.decode(
+                forks.image_latents, lambda row: forks[numbers[row]], cells, halo=_DECODED_AROUND
+            )
 
     def is_flagged(self, picture: Tensor) -> bool:
         """Whether the pipeline's safety checker flags a picture, (1, 3, H, W) in [-1, 1]; no without one."""
@@ -335,12 +338,6 @@ class DiffusersHost:
                     f"of {len(translator.sigmas)} calls"
                 )
             return translator.complete()
-
-
-def _in_turn(part: Any, made: Iterator[Tensor]) -> Iterator[Tensor]:
-    """What is made one after the other, with a part of a pipeline for this thread alone until all is."""
-    with take_turn(part):
-        yield from made
 
 
 @contextmanager

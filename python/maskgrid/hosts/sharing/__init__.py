@@ -5,3 +5,7 @@ network once over that base and keeps what its layers read; each fork then pays 
 in every layer what lies around it: convolutions their border, GroupNorm the statistics of the canvas,
 self-attention the keys and values of all other tokens.
 """
+
+from maskgrid.hosts.sharing.shared_network import Sharing
+
+__all__ = ["Sharing"]

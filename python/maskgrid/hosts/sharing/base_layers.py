@@ -139,7 +139,6 @@ class BaseLayers:
         is_plain = type(layer) is nn.Conv2d and "forward" not in layer.__dict__
         border = _half_kernel(layer)
         wide = (_round_up(border[0], layer.stride[0]), _round_up(border[1], layer.stride[1]))
-
         around = border if is_plain else wide
 
         def forward(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from maskgrid.errors import InvalidTypeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["NetworkKind", "kind_of"]
 
@@ -40,38 +44,40 @@ def kind_of(network: Any) -> NetworkKind:
     Raises:
         InvalidTypeError: One that is not known.
     """
-    name = type(network).__name__
-    if name in ("UNet2DConditionModel", "AutoencoderKL"):
-        return NetworkKind(align=2 ** (len(network.config.block_out_channels) - 1))
-    if name in ("PixArtTransformer2DModel", "SD3Transformer2DModel", "AuraFlowTransformer2DModel"):
-        first = name == "AuraFlowTransformer2DModel"
-        return NetworkKind(
-            align=network.config.patch_size, entry="pos_embed", exit="proj_out", text_first=first
+    make = _KINDS.get(type(network).__name__)
+    if make is None:
+        raise InvalidTypeError(
+            f"a {type(network).__name__} can't be shared between forks; allowed: sharing=None, or a network "
+            f"of {', '.join(_KINDS)}"
         )
-    packed = {
-        "FluxTransformer2DModel": (2, "x_embedder"),
-        "ChromaTransformer2DModel": (2, "x_embedder"),
-        "OvisImageTransformer2DModel": (2, "x_embedder"),
-        "Flux2Transformer2DModel": (1, "x_embedder"),
-        "QwenImageTransformer2DModel": (2, "img_in"),
-    }
-    if name in packed:
-        align, entry = packed[name]
-        return NetworkKind(align=align, entry=entry, exit="proj_out", positions="pos_embed", text_first=True)
-    raise InvalidTypeError(
-        f"a {name} can't be shared between forks; allowed: sharing=None, or a network of {', '.join(KNOWN)}"
-    )
+    return make(network.config)
 
 
-KNOWN = (
-    "UNet2DConditionModel",
-    "PixArtTransformer2DModel",
-    "SD3Transformer2DModel",
-    "AuraFlowTransformer2DModel",
-    "FluxTransformer2DModel",
-    "ChromaTransformer2DModel",
-    "OvisImageTransformer2DModel",
-    "Flux2Transformer2DModel",
-    "QwenImageTransformer2DModel",
-)
+def _maps(config: Any) -> NetworkKind:
+    """Convolutions, each level but the last at half the size of the one before."""
+    return NetworkKind(align=2 ** (len(config.block_out_channels) - 1))
+
+
+def _patches(config: Any, *, text_first: bool = False) -> NetworkKind:
+    """Tokens of patches, with absolute embeddings."""
+    return NetworkKind(align=config.patch_size, entry="pos_embed", exit="proj_out", text_first=text_first)
+
+
+def _packed(side: int, entry: str = "x_embedder") -> Callable[[Any], NetworkKind]:
+    """Latents that come as tokens of `side` x `side`, with rotary embeddings."""
+    kind = NetworkKind(align=side, entry=entry, exit="proj_out", positions="pos_embed", text_first=True)
+    return lambda config: kind
+
+
+_KINDS: dict[str, Callable[[Any], NetworkKind]] = {
+    "UNet2DConditionModel": _maps,
+    "PixArtTransformer2DModel": _patches,
+    "SD3Transformer2DModel": _patches,
+    "AuraFlowTransformer2DModel": partial(_patches, text_first=True),
+    "FluxTransformer2DModel": _packed(2),
+    "ChromaTransformer2DModel": _packed(2),
+    "OvisImageTransformer2DModel": _packed(2),
+    "Flux2Transformer2DModel": _packed(1),
+    "QwenImageTransformer2DModel": _packed(2, "img_in"),
+}
 """The classes of networks that can be shared."""

@@ -17,7 +17,7 @@ from maskgrid.errors import InvalidTypeError
 from maskgrid.hosts.sharing.base_attention import BaseAttention
 from maskgrid.hosts.sharing.base_layers import BaseLayers, Tape
 from maskgrid.hosts.sharing.exchange_forwards import exchange_forwards
-from maskgrid.hosts.sharing.windows import Rectangle, Windows, choose_windows
+from maskgrid.hosts.sharing.windows import Rectangle, Windows, choose_windows, cut_into_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -74,7 +74,11 @@ class SharedDecoder:
         """
         height, width = sheet.shape[-2:]
         outer = choose_windows(cells, (height, width), halo=(halo, halo), align=1)
-        pieces = list(_cut_into_pieces(outer, (height, width)))
+        pieces = []
+        for members in cut_into_pieces(outer, (height, width)):
+            top, left, bottom, right = outer[members[0]]
+            places = tuple(outer[fork][:2] for fork in members)
+            pieces.append((members, Windows((height, width), (bottom - top, right - left), places)))
         with torch.no_grad(), exchange_forwards(self._changes):
             try:
                 with self._tape.record([(windows, [0] * len(windows)) for _, windows in pieces]):
@@ -89,25 +93,6 @@ class SharedDecoder:
                         yield _crop(pixels[None], [stride * (side - offset) for side, offset in inner])
             finally:
                 self._tape.forget()
-
-
-def _cut_into_pieces(
-    rectangles: Sequence[Rectangle], canvas: tuple[int, int]
-) -> Iterator[tuple[list[int], Windows]]:
-    """Forks in order whose windows are of one size, as many as are at most as large as the canvas."""
-    begin = 0
-    while begin < len(rectangles):
-        top, left, bottom, right = rectangles[begin]
-        size = (bottom - top, right - left)
-        most = max(1, canvas[0] * canvas[1] // (size[0] * size[1]))
-        members = []
-        for fork in range(begin, min(begin + most, len(rectangles))):
-            top, left, bottom, right = rectangles[fork]
-            if (bottom - top, right - left) != size:
-                break
-            members.append(fork)
-        begin += len(members)
-        yield members, Windows(canvas, size, tuple(rectangles[fork][:2] for fork in members))
 
 
 def _crop(maps: Tensor, rectangle: Sequence[int]) -> Tensor:

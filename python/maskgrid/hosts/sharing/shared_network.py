@@ -33,7 +33,7 @@ from maskgrid.hosts.sharing.row_arguments import (
     row_tensors,
 )
 from maskgrid.hosts.sharing.token_windows import TokenWindows
-from maskgrid.hosts.sharing.windows import Rectangle, Windows, choose_windows
+from maskgrid.hosts.sharing.windows import Rectangle, Windows, choose_windows, cut_into_pieces
 from maskgrid.sampling.argument_checks import check_number
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class SharedNetwork:
     """Shares one pass over the base between the forks that a network is called with.
 
     Args:
-        network: A network of diffusers, see `network_kinds.KNOWN`.
+        network: A network of diffusers; docs/speed.md lists them.
         sharing: What is shared.
 
     Raises:
@@ -213,23 +213,19 @@ class SharedNetwork:
         return self._found[1]
 
     def _cut_into_pieces(self, shared: SharedInput, count: int) -> Iterator[tuple[list[int], Windows]]:
-        (height, width), batch = shared.canvas, len(shared.base)
-        alike: dict[Any, list[int]] = {}
-        rectangles = self._rectangles(shared)
-        for number, (top, left, bottom, right) in enumerate(rectangles):
-            place = (top, left) if self._kind.one_place_at_a_time else ()
-            alike.setdefault((bottom - top, right - left, place), []).append(number)
-        for (high, wide, _), members in alike.items():
-            size = min(max(1, height * width // (high * wide)), _MOST)
-            for begin in range(0, len(members), size):
-                rows = [
-                    part + number * batch + item
-                    for part in range(0, count, len(rectangles) * batch)
-                    for number in members[begin : begin + size]
-                    for item in range(batch)
-                ]
-                places = (rectangles[row % (len(rectangles) * batch) // batch][:2] for row in rows)
-                yield rows, Windows((height, width), (high, wide), tuple(places))
+        rectangles, batch = self._rectangles(shared), len(shared.base)
+        items = len(rectangles) * batch
+        alone = self._kind.one_place_at_a_time
+        for members in cut_into_pieces(rectangles, shared.canvas, most=_MOST, same_place=alone):
+            rows = [
+                part + number * batch + item
+                for part in range(0, count, items)
+                for number in members
+                for item in range(batch)
+            ]
+            top, left, bottom, right = rectangles[members[0]]
+            places = tuple(rectangles[row % items // batch][:2] for row in rows)
+            yield rows, Windows(shared.canvas, (bottom - top, right - left), places)
 
     def _cut(
         self, name: str, x: Tensor, arguments: dict[str, Any], count: int, rows: list[int], windows: Windows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -16,7 +17,7 @@ from maskgrid.errors import MaskGridError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Rectangle", "Windows", "choose_windows"]
+__all__ = ["Rectangle", "Windows", "choose_windows", "cut_into_pieces"]
 
 Rectangle = tuple[int, int, int, int]
 """Top, left, bottom, right."""
@@ -175,6 +176,39 @@ def choose_windows(
     down = _choose_spans([(r[0], r[2]) for r in rectangles], canvas[0], halo[0], align)
     across = _choose_spans([(r[1], r[3]) for r in rectangles], canvas[1], halo[1], align)
     return [(top, left, bottom, right) for (top, bottom), (left, right) in zip(down, across, strict=True)]
+
+
+def cut_into_pieces(
+    rectangles: Sequence[Rectangle],
+    canvas: tuple[int, int],
+    *,
+    most: int | None = None,
+    same_place: bool = False,
+) -> list[list[int]]:
+    """Which windows may go through a network together: neighbours of one size, no larger than the canvas.
+
+    Args:
+        rectangles: The windows.
+        canvas: (h, w).
+        most: The most in a piece; None for no limit of its own.
+        same_place: Whether those of a piece have to lie at one place.
+
+    Returns:
+        The numbers of the windows of each piece, in order.
+    """
+
+    def kind(number: int) -> tuple[int, ...]:
+        top, left, bottom, right = rectangles[number]
+        size = (bottom - top, right - left)
+        return (*size, top, left) if same_place else size
+
+    pieces = []
+    for (height, width, *_), members in itertools.groupby(range(len(rectangles)), kind):
+        fitting = max(1, canvas[0] * canvas[1] // (height * width))
+        alike = list(members)
+        size = fitting if most is None else min(fitting, most)
+        pieces += [alike[begin : begin + size] for begin in range(0, len(alike), size)]
+    return pieces
 
 
 def _choose_spans(

@@ -95,8 +95,7 @@ def denoise(stretch: Stretch) -> Requests:
         m = run.mask(region, step)
         around = run.table.noised(z, noise, sigma)
         shown = region.lerp(around, x, m, dtype=run.latents.dtype)
-        # Forks with noise of their own are surrounded by different sheets; the first one's stands for all.
-        base = (shown if region.is_sheet else around)[0].to(run.latents.dtype, copy=True)
+        base = _base_of(stretch, around, shown)
         del around
         answers: list[Tensor] = []
         for rows in stretch.calls:
@@ -116,8 +115,18 @@ def denoise(stretch: Stretch) -> Requests:
             return state.expand(len(region.patches))
 
 
+def _base_of(stretch: Stretch, around: Tensor, shown: Tensor) -> Tensor | None:
+    """What the rows of a request have in common, (B, C, ..., h, w) of its own memory; None for one sheet.
+
+    Forks with noise of their own are surrounded by different sheets; the first one's stands for all.
+    """
+    if stretch.calls == ((),):
+        return None
+    return (shown if stretch.region.is_sheet else around)[0].to(stretch.run.latents.dtype, copy=True)
+
+
 def _request(
-    stretch: Stretch, shown: Tensor, base: Tensor, sigma: Tensor, step: int, rows: tuple[int, ...]
+    stretch: Stretch, shown: Tensor, base: Tensor | None, sigma: Tensor, step: int, rows: tuple[int, ...]
 ) -> Request:
     """What the network is asked: all rows of the region, or the sheet once for each of `rows`."""
     run, region = stretch.run, stretch.region

@@ -36,7 +36,8 @@ class Request:
         wants_uncond: Whether the sampler needs the latents denoised without the condition besides; the answer
             is then a pair.
         base: (B, C, ..., h, w) what the rows have outside the parts that change, for networks that run once
-            over it: the noised sheet; the sheet together itself. Not to be written to.
+            over it: the noised sheet; where the forks are still one sheet and each cell has a conditioning,
+            that sheet. Not to be written to. None where there is one row, the sheet.
         changed: (top, left, bottom, right) of each item's cell, in latents: where it may differ from `base`.
     """
 
