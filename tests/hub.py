@@ -11,16 +11,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+REVISIONS = ("main", "v1", COMMIT)
 
 
 class Hub(ThreadingHTTPServer):
     """Serves the folders in `root`, owner/name each, to this machine while the context lasts.
 
-    A folder with a file `gated` in it is one that its owner must give access to.
+    A folder with a file `gated` in it is one that its owner must give access to. What each has is at its
+    branch main, its one commit and the tag v1.
 
     Attributes:
         root: Where the repositories are.
         asked: The files that were downloaded.
+        revisions: Where each of them was looked for.
         address: Its URL.
     """
 
@@ -28,6 +31,7 @@ class Hub(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Answer)
         self.root = root
         self.asked: list[str] = []
+        self.revisions: list[str] = []
         self.address = f"http://127.0.0.1:{self.server_port}"
 
     def __enter__(self) -> Self:
@@ -50,7 +54,10 @@ class _Answer(BaseHTTPRequestHandler):
         elif (repository / "gated").exists():
             reason = {"X-Error-Code": "GatedRepo", "X-Error-Message": "Ask the owner for access."}
             self._send(403, {}, reason)
+        elif "resolve" in path and path[4] not in REVISIONS:
+            self._send(404, {}, {"X-Error-Code": "RevisionNotFound"})
         elif "resolve" in path:
+            self.server.revisions.append(path[4])
             self._send_file(repository, "/".join(path[5:]))
         elif "tree" in path:
             sizes = {name: (repository / name).stat().st_size for name in _names(repository)}

@@ -12,6 +12,7 @@ from maskgrid.encode_decode import decode_forks, eight_bit_picture, encode_sheet
 from maskgrid.errors import MaskGridError
 from maskgrid.hosts.diffusers import DiffusersHost
 from maskgrid.load_pipeline import load_pipeline
+from maskgrid.load_pipeline.lora_files import find_loras
 from maskgrid.pictures.pixel_arrays import to_pil
 from maskgrid.result.fork_records import run_settings
 from maskgrid.result.forks import Forks
@@ -24,11 +25,13 @@ from maskgrid.sampling import prepare_forks
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Sequence
 
     import numpy as np
     from numpy.typing import NDArray
     from PIL.Image import Image
 
+    from maskgrid.load_pipeline import LoraSource
     from maskgrid.run_inputs import RunInputs
     from maskgrid.run_plan import RunPlan
     from maskgrid.sampling import Controls, ForkLatents, Progress
@@ -62,24 +65,45 @@ class MaskGrid:
 
     @classmethod
     def load(
-        cls, model: str | os.PathLike[str], *, device: str | None = None, dtype: str | None = None
+        cls,
+        model: str | os.PathLike[str],
+        *,
+        device: str | None = None,
+        dtype: str | None = None,
+        revision: str | None = None,
+        loras: Sequence[LoraSource] = (),
+        offload: str | None = None,
+        vae_tiling: bool = False,
     ) -> MaskGrid:
         """With a pipeline loaded by name; its manifests then say which, so that `repeat` finds it again.
 
         Args:
-            model: See `maskgrid.load_pipeline.load_pipeline`, as for the next two.
+            model: See `maskgrid.load_pipeline.load_pipeline`, as for all others.
             device: As torch names it.
             dtype: "float32", "float16" or "bfloat16".
+            revision: Of a hub id: a branch, a tag or a commit.
+            loras: .safetensors files, or pairs of a file and its weight. Manifests hold their hashes.
+            offload: "model", "sequential" or "group".
+            vae_tiling: Whether the VAE works tile by tile.
 
         Raises:
-            MaskGridError: No such model, or it can't be loaded.
+            MaskGridError: No such model or LoRA, or it can't be loaded.
             InvalidTypeError: Its pipeline is of no known family.
         """
         name = str(model)
         path = Path(name).expanduser()
-        made = cls(load_pipeline(name, device=device, dtype=dtype))
+        # Hashed once, before the weights are read.
+        found = [lora.told() for lora in find_loras(loras)]
+        extras: dict[str, Any] = {
+            "revision": revision,
+            "loras": found,
+            "offload": offload,
+            "vae_tiling": vae_tiling,
+        }
+        made = cls(load_pipeline(name, device=device, dtype=dtype, **extras))
         where = str(path.resolve()) if path.exists() else name
-        made._source = {"pipeline": {"model": where, "device": device, "dtype": dtype}}
+        told = {name: value for name, value in extras.items() if value}
+        made._source = {"pipeline": {"model": where, "device": device, "dtype": dtype, **told}}
         return made
 
     def clone(self) -> MaskGrid:

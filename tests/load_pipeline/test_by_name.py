@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 
 import tiny
 from hub import COMMIT, Hub
-from maskgrid import MaskGridError
+from maskgrid import MaskGrid, MaskGridError
 from maskgrid.cli import main
 from maskgrid.load_pipeline import load_pipeline
 
@@ -126,6 +126,20 @@ def test_a_hub_id_is_downloaded_once(hub, pipe, model_folder):
     hub.asked.clear()
     load_pipeline("owner/name", device="cpu")
     assert not [name for name in hub.asked if name.endswith("safetensors")]
+
+
+def test_a_revision_is_that_of_the_hub(hub, pipe, model_folder):
+    shutil.copytree(model_folder, hub.root / "owner" / "name")
+    assert_same_weights(pipe, load_pipeline("owner/name", device="cpu", revision="v1"))
+    assert "main" not in hub.revisions
+    told = MaskGrid.load("owner/name", device="cpu", revision="v1")._source["pipeline"]
+    assert told["revision"] == "v1"
+
+
+def test_a_revision_that_there_is_not_is_named(hub, model_folder):
+    shutil.copytree(model_folder, hub.root / "owner" / "name")
+    with pytest.raises(MaskGridError, match="has no revision 'v2' on the hub; allowed: a branch, a tag"):
+        load_pipeline("owner/name", device="cpu", revision="v2")
 
 
 def test_half_weights_are_taken_where_there_are_no_others(hub, pipe, copy):

@@ -11,8 +11,8 @@ import sys
 import traceback
 from typing import TYPE_CHECKING
 
+from maskgrid.cli.config_file import parse_options
 from maskgrid.cli.obey_signals import exit_code, obey_signals
-from maskgrid.cli.parser import make_parser
 from maskgrid.cli.steady_stream import SteadyStream
 from maskgrid.cli.tell import set_up_warnings, tell_error
 
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parse_and_run(argv: Sequence[str] | None) -> int:
     try:
-        options = make_parser().parse_args(argv)
+        options = parse_options(argv)
     except ModuleNotFoundError as error:
         # Names of samplers are known to what needs torch.
         from maskgrid.cli.error_words import name_missing

@@ -16,7 +16,7 @@ __all__ = ["run"]
 
 def run(options: argparse.Namespace) -> int:
     """Run the self-test of the host and print what it says; 1 where the model can't be trusted."""
-    maker = load(options, options.model, options.device, options.dtype)
+    maker = load(options, options.model)
     from maskgrid.hosts.diffusers import check
 
     report = check(maker.host.pipe)

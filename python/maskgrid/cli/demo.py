@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
     """Redraw every cell of the demonstration's sheet, each with a prompt of its own."""
     check_output(options.out, force=options.force)
     shown = read_demo()
-    maker = load(options, options.model, options.device, options.dtype)
+    maker = load(options, options.model)
     image, mask = _enlarged(shown, maker.host.side)
     settings: dict[str, Any] = {
         "image": image,

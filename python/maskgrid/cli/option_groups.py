@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from maskgrid.cli.option_types import (
     MODES,
+    OFFLOADS,
     count,
+    lora,
     numbers_pair,
     sampler_name,
     schedule_name,
@@ -23,6 +25,7 @@ __all__ = [
     "add_folder_output",
     "add_grid",
     "add_inputs",
+    "add_loading",
     "add_machine",
     "add_reading",
     "add_running",
@@ -161,8 +164,8 @@ def add_file_output(parser: argparse.ArgumentParser, *, required: bool) -> None:
 
 
 def add_running(parser: argparse.ArgumentParser) -> None:
-    """Add where a run is made and how many forks in one call."""
-    add_machine(parser)
+    """Add how a model is loaded and how many forks are made in one call."""
+    add_loading(parser)
     parser.add_argument(
         "--micro-batch", type=count, metavar="N", help="the most forks in one call (default: all)"
     )
@@ -188,7 +191,34 @@ def add_sharing(group: Any) -> None:
     )
 
 
-def add_machine(parser: argparse.ArgumentParser) -> None:
+def add_loading(parser: argparse.ArgumentParser) -> None:
+    """Add what is loaded beside a model, and how it is fitted into memory; see `MaskGrid.load`."""
+    group = parser.add_argument_group("how the model is loaded")
+    add_machine(group)
+    group.add_argument("--revision", metavar="NAME", help="of a hub id: a branch, a tag or a commit")
+    group.add_argument(
+        "--lora",
+        dest="loras",
+        action="append",
+        type=lora,
+        metavar="FILE[:WEIGHT]",
+        help="a .safetensors file with a LoRA, weight 1 if none is given; may be given several times",
+    )
+    group.add_argument(
+        "--offload",
+        choices=OFFLOADS,
+        help="keep networks in host memory, and bring to the accelerator a network, a layer, or groups of "
+        "layers at a time",
+    )
+    group.add_argument(
+        "--vae-tiling",
+        action="store_const",
+        const=True,
+        help="encode and decode tile by tile, for less memory",
+    )
+
+
+def add_machine(parser: Any) -> None:
     """Add where a model is loaded to and in which precision."""
     parser.add_argument("--device", help="such as cpu, cuda, mps (default: an accelerator if there is one)")
     parser.add_argument(

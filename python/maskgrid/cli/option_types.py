@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import math
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,8 +13,10 @@ if TYPE_CHECKING:
 __all__ = [
     "COVERAGES",
     "MODES",
+    "OFFLOADS",
     "cell_and_fork",
     "count",
+    "lora",
     "number",
     "numbers_pair",
     "position",
@@ -25,6 +29,8 @@ __all__ = [
 MODES = ("sample", "fork")
 COVERAGES = ("center", "nearest", "area", "max", "min")
 """The names that `maskgrid.ForkPlan` takes, told here so that `--help` needs not import it."""
+OFFLOADS = ("model", "sequential", "group")
+"""Those of `maskgrid.load_pipeline.OFFLOADS`, likewise."""
 
 
 def count(text: str) -> int:
@@ -88,6 +94,21 @@ def cell_and_fork(text: str) -> tuple[tuple[int, int] | None, int]:
     """A fork's number, or the number for a cell."""
     where, _, fork = text.rpartition("=")
     return (position(where) if where else None), _whole(fork)
+
+
+def lora(text: str) -> tuple[str, float]:
+    """A LoRA's file and its weight, 1 where none is given; a path may have colons."""
+    file, _, weight = text.rpartition(":")
+    # "C:1" is a file on a Windows drive, and a file that is there is meant as it is called.
+    if len(file) < 2 or os.path.exists(text):  # noqa: PTH110 - a text that can be no path is none, not an error
+        return text, 1.0
+    try:
+        value = float(weight)
+    except ValueError:
+        return text, 1.0
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"invalid value: {text!r} (allowed: FILE, or FILE:WEIGHT, finite)")
+    return file, value
 
 
 def sampler_name(text: str) -> str:

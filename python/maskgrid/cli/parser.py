@@ -17,6 +17,7 @@ from maskgrid.cli.option_groups import (
     add_folder_output,
     add_grid,
     add_inputs,
+    add_loading,
     add_machine,
     add_reading,
     add_running,
@@ -35,26 +36,30 @@ from maskgrid.cli.option_types import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["make_parser"]
+__all__ = ["CommandParser", "make_parser"]
 
 _EPILOG = """\
 exit codes: 0 fine, 1 an error, 2 wrong usage, 129 SIGHUP, 130 Ctrl-C, 143 SIGTERM
 `maskgrid COMMAND --help` lists what a command takes."""
 
 
-class _Parser(argparse.ArgumentParser):
+class CommandParser(argparse.ArgumentParser):
     """Says in one line what is wrong, with `--json` as an object on stdout besides."""
 
     as_json = False
+    where = ""
+    """What stands before a message, where not what was typed is wrong but a file."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As of argparse; remembers whether errors are to be told as JSON."""
         self.as_json = "--json" in (sys.argv[1:] if args is None else args)
         return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
+        """Say what is wrong and end the program with 2."""
         if self.as_json:
-            print(json.dumps({"error": message, "kind": "Usage", "exit_code": 2}), flush=True)
-        self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+            print(json.dumps({"error": self.where + message, "kind": "Usage", "exit_code": 2}), flush=True)
+        self.exit(2, f"{self.prog}: error: {self.where}{message} (see {self.prog} --help)\n")
 
 
 class _PrintCompletion(argparse.Action):
@@ -73,7 +78,7 @@ class _PrintCompletion(argparse.Action):
 
 def make_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line; the options have `run`, which carries the command out."""
-    parser = _Parser(
+    parser = CommandParser(
         prog="maskgrid",
         description="Variations of a sheet: a diffusion model redraws one cell at a time, everything else "
         "stays bit for bit.",
@@ -149,6 +154,11 @@ def _sample(parser: argparse.ArgumentParser) -> None:
         dest="manifest",
         metavar="MANIFEST",
         help="make the pictures of a manifest again; other options replace its values",
+    )
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help="a .toml file with options by name, paths relative to it; what is typed goes before it",
     )
     add_folder_output(parser, "out/forks")
     add_running(parser)
@@ -290,7 +300,7 @@ def _merge(parser: argparse.ArgumentParser) -> None:
 
 def _check(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="bundled", help="as for sample (default: %(default)s)")
-    add_machine(parser)
+    add_loading(parser)
 
 
 def _bench(parser: argparse.ArgumentParser) -> None:

@@ -15,6 +15,7 @@ from maskgrid.cli.tell import give_result, is_wordy
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
     from pathlib import Path
 
     from maskgrid.cli.progress_line import Reporter
@@ -25,8 +26,18 @@ if TYPE_CHECKING:
 __all__ = ["load", "make_and_save", "quieten_libraries"]
 
 
-def load(options: argparse.Namespace, model: str, device: str | None, dtype: str | None) -> MaskGrid:
-    """Load a `MaskGrid` for the command line, by the name of a model."""
+_LOADING = ("device", "dtype", "revision", "loras", "offload", "vae_tiling")
+"""Options that `MaskGrid.load` takes under the same names."""
+
+
+def load(options: argparse.Namespace, model: str, recorded: Mapping[str, Any] | None = None) -> MaskGrid:
+    """Load a `MaskGrid` for the command line.
+
+    Args:
+        options: Of the command line; what they say goes before what is recorded.
+        model: Its name.
+        recorded: How a manifest's model was loaded.
+    """
     from maskgrid.bundled_model import BUNDLED, bundled_folder
 
     if model == BUNDLED:
@@ -39,7 +50,8 @@ def load(options: argparse.Namespace, model: str, device: str | None, dtype: str
 
     with contextlib.suppress(ImportError):
         quieten_libraries()
-    return MaskGrid.load(model, device=device, dtype=dtype)
+    given = {name: getattr(options, name) for name in _LOADING if getattr(options, name) is not None}
+    return MaskGrid.load(**{**(recorded or {}), **given, "model": model})
 
 
 def quieten_libraries() -> None:

@@ -55,7 +55,8 @@ def run(options: argparse.Namespace) -> int:
         options.parser.error(
             f"the following arguments are required: {', '.join(missing)} (or --from a manifest)"
         )
-    return _make(options, settings, options.model or "bundled", options.device, options.dtype)
+    _check(options, settings)
+    return make_and_save(options, load(options, options.model or "bundled"), settings)
 
 
 def _detected(options: argparse.Namespace) -> dict[str, Any]:
@@ -94,21 +95,13 @@ def _again(options: argparse.Namespace, settings: dict[str, Any]) -> int:
     model = options.model or source.get("model")
     if model is None:
         raise MaskGridError(f"{options.manifest} names no model; say which with --model")
-    device, dtype = options.device or source.get("device"), options.dtype or source.get("dtype")
     # fork_at counts before a mode, so a mode that is asked for has to take it out.
     if "mode" in settings and "fork_at" not in settings:
         settings["fork_at"] = None
     runs = recorded_runs(options.manifest, **settings)
     for run in runs:
         _check(options, run.arguments)
-    return make_and_save(options, load(options, model, device, dtype), runs[0].arguments, changes=settings)
-
-
-def _make(
-    options: argparse.Namespace, settings: dict[str, Any], model: str, device: str | None, dtype: str | None
-) -> int:
-    _check(options, settings)
-    return make_and_save(options, load(options, model, device, dtype), settings)
+    return make_and_save(options, load(options, model, source), runs[0].arguments, changes=settings)
 
 
 def _check(options: argparse.Namespace, settings: dict[str, Any]) -> None:

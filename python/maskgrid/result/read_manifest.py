@@ -33,6 +33,8 @@ _FORBIDDEN = frozenset({"image", "mask", "callback", "decode_callback", "pipe_kw
 """Arguments that no settings hold: the folder's own files and whoever repeats the run give them.
 
 The pipeline's own arguments lie beside ours."""
+_LOADED_AS = ("model", "device", "dtype", "revision", "offload")
+"""What `MaskGrid.load` was told in words."""
 # Names of devices, which Windows opens in place of a file, whatever their ending.
 _DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d|conin\$|conout\$)(\..*)?", re.IGNORECASE)
 
@@ -182,11 +184,18 @@ class _Reader:
         return settings
 
     def pipeline(self, source: Any, where: str) -> None:
-        is_named = isinstance(source, dict) and set(source) <= {"model", "device", "dtype"}
-        if not is_named or not all(value is None or isinstance(value, str) for value in source.values()):
-            self.refuse(f"{where}: pipeline", "model, device and dtype, each a text or null")
+        place = f"{where}: pipeline"
+        if not isinstance(source, dict) or not set(source) <= {*_LOADED_AS, "loras", "vae_tiling"}:
+            self.refuse(place, f"{', '.join(_LOADED_AS)}, loras and vae_tiling")
+        if not all(isinstance(source.get(name), str | None) for name in _LOADED_AS):
+            self.refuse(place, f"{', '.join(_LOADED_AS)}, each a text or null")
         if source and not source.get("model"):
-            self.refuse(f"{where}: pipeline", "a model")
+            self.refuse(place, "a model")
+        if not isinstance(source.get("vae_tiling", False), bool):
+            self.refuse(f"{place}: vae_tiling", "true or false")
+        loras = source.get("loras", [])
+        if not isinstance(loras, list) or not all(map(_is_lora, loras)):
+            self.refuse(f"{place}: loras", "a list, each with path, weight and sha256")
 
     def grid(self, fields: dict[str, Any]) -> Grid:
         try:
@@ -232,6 +241,16 @@ class _Reader:
 
 
 _KINDS: dict[type, str] = {dict: "an object", list: "a list", str: "a text", int: "a whole number"}
+
+
+def _is_lora(entry: Any) -> bool:
+    """Whether this is what `MaskGrid.load` writes down of a LoRA."""
+    if not isinstance(entry, dict) or set(entry) != {"path", "weight", "sha256"}:
+        return False
+    is_number = isinstance(entry["weight"], int | float) and not isinstance(entry["weight"], bool)
+    digest = entry["sha256"]
+    is_digest = isinstance(digest, str) and re.fullmatch("[0-9a-f]{64}", digest)
+    return is_number and isinstance(entry["path"], str) and bool(is_digest)
 
 
 def _is_plain_name(name: Any) -> bool:

@@ -79,7 +79,7 @@ def recorded_model(manifest: str | os.PathLike[str]) -> dict[str, Any]:
     """The model that a manifest's forks were made with, as arguments of `MaskGrid.load`.
 
     Returns:
-        "model", "device" and "dtype"; empty where the manifest names no model.
+        "model", "device" and "dtype", and what else was given; empty where the manifest names no model.
 
     Raises:
         MaskGridError: No such manifest, or forks of several models.
