@@ -136,6 +136,12 @@ def prepare_forks(
         walked = original_node.cut_range(walked)
         masks = original_node.change_masks(masks, walked, controls.sampler)
     sheet = _check_latents(latents, masks)
+    part_at = controls.part_at(walked)
+    if len(masks.sheets) > 1 and part_at >= walked.stop < len(walked.sigmas) - 1:
+        raise InvalidValueError(
+            "return_with_leftover_noise can't keep several sheets, one for each try of the cells; allowed: one "
+            "variant, or forks that part before the run stops"
+        )
     seeds = choose_seeds(controls.seed, controls.fork_seeds, len(masks))
     run = ForkRun(
         latents=sheet,
@@ -145,7 +151,7 @@ def prepare_forks(
         sigmas=walked.sigmas,
         first=walked.first,
         steps=walked.steps,
-        fork_at=controls.part_at(walked),
+        fork_at=part_at,
         seeds=seeds,
         noise=_choose_start_noise(sheet, seeds, add_noise=controls.add_noise, noise=controls.noise),
         blend=controls.blend,

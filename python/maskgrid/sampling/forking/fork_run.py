@@ -122,10 +122,15 @@ class ForkRun:
         """The clean sheet as the model knows it, (1, B, C, ..., h, w) in the solver's dtype."""
         return self.latent_format.encode(self.latents.to(self.solver_dtype))[None]
 
-    def sheet_region(self) -> Region:
-        """The region that is the sheet together: one row, in which the cells of all forks change."""
+    def sheet_region(self, fork: int = 0) -> Region:
+        """The region that is a sheet together: one row, in which the cells of all its forks change.
+
+        Args:
+            fork: One of its forks; where cells have several tries, each try is a sheet of its own.
+        """
+        forks = next(sheet for sheet in self.masks.sheets if fork in sheet)
         patches = Patches.whole(1, self.masks.size)
-        return self._region(self.forks, (), patches, self.masks.together[None])
+        return self._region(forks, (), patches, self.masks.together[None])
 
     def fork_region(self, forks: Sequence[int]) -> Region:
         """The region that has a row for each of these forks."""

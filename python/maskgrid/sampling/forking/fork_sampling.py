@@ -10,6 +10,7 @@ next: the blended x, its surroundings noised alike.
 """
 
 from collections.abc import Callable, Sequence
+from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -35,6 +36,8 @@ from maskgrid.sampling.result.fork_latents import ForkLatents
 __all__ = ["ForkSampling", "answer_with", "finish_forks", "take_forks"]
 
 Finish = Callable[[ForkRun, State, Sequence[int]], ForkLatents]
+_Begun = tuple[tuple[int, ...], State | None]
+"""Forks that one sheet has together, and where it stands."""
 
 
 def finish_forks(run: ForkRun, state: State, forks: Sequence[int]) -> ForkLatents:
@@ -53,7 +56,7 @@ def finish_forks(run: ForkRun, state: State, forks: Sequence[int]) -> ForkLatent
     chosen = may_change if state.is_sheet else run.masks.values[list(forks)] > 0
     if float(sigma) == 0:
         return take_forks(run, own, state, chosen, x=state.x, background=run.latents[None])
-    region = run.sheet_region() if state.is_sheet else own
+    region = run.sheet_region(forks[0]) if state.is_sheet else own
     around = run.table.noised(run.image_latents, run.surrounding_noise(region), sigma)
     x = torch.lerp(region.cut(around), state.x, run.mask(region, state.step))
     around = run.table.noised(run.image_latents, run.surrounding_noise(own), sigma)
@@ -181,17 +184,30 @@ class ForkSampling:
         return result
 
     def _walk(self, drive: Callable[[Stretch], State]) -> None:
-        run, state, part_at = self.run, self._state, min(self.run.fork_at, self.stop)
-        if part_at > 0 if state is None else state.is_sheet and state.step < part_at:
-            state = drive(self._stretch(run.sheet_region(), state, part_at))
-        if state and state.is_sheet and state.step == self.stop:
-            self._finished.append(self._finish(run, state, self.forks))
+        begun = [self._walk_sheet(drive, forks) for forks in self._sheets()]
+        if self._finished:
             return
         for begin in range(0, len(self.forks), self._micro_batch):
             forks = self.forks[begin : begin + self._micro_batch]
-            region = run.fork_region(forks)
-            end = drive(self._stretch(region, _own_state(state, region), self.stop))
-            self._finished.append(self._finish(run, end, forks))
+            region = self.run.fork_region(forks)
+            end = drive(self._stretch(region, _own_state(begun, region), self.stop))
+            self._finished.append(self._finish(self.run, end, forks))
+
+    def _sheets(self) -> list[tuple[int, ...]]:
+        """The forks by the sheet that they are part of while they are together."""
+        wanted = set(self.forks)
+        if len(self.run.masks.sheets) == 1:
+            return [self.forks]
+        return [tuple(f for f in sheet if f in wanted) for sheet in self.run.masks.sheets if wanted & {*sheet}]
+
+    def _walk_sheet(self, drive: Callable[[Stretch], State], forks: tuple[int, ...]) -> _Begun:
+        """Walk a sheet together to where its forks part; where that is the end, they are finished."""
+        run, state, part_at = self.run, self._state, min(self.run.fork_at, self.stop)
+        if part_at > 0 if state is None else state.is_sheet and state.step < part_at:
+            state = drive(self._stretch(run.sheet_region(forks[0]), state, part_at))
+        if state and state.is_sheet and state.step == self.stop:
+            self._finished.append(self._finish(run, state, forks))
+        return forks, state
 
     def _stretch(self, region: Region, state: State | None, stop: int) -> Stretch:
         return Stretch(
@@ -263,8 +279,15 @@ def _answer_of(denoiser: object) -> Callable[[Request], Answer]:
     return lambda request: denoiser(request.x, request.sigma)
 
 
-def _own_state(state: State | None, region: Region) -> State | None:
+def _own_state(begun: Sequence[_Begun], region: Region) -> State | None:
     """Where the forks of a micro-batch go on from."""
-    if state is None or not state.is_sheet:
-        return state and state.pick(region.forks)
-    return state.part(region.forks, region.patches)
+    _forks, first = begun[0]
+    if first is None or not first.is_sheet:
+        return first and first.pick(region.forks)
+    state_of = {fork: state for forks, state in begun for fork in forks}
+    parts = []
+    # Tries of a cell go on from sheets of their own.
+    for state, same in groupby(enumerate(region.forks), lambda each: state_of[each[1]]):
+        rows, forks = zip(*same, strict=True)
+        parts.append(state.part(forks, region.patches.of(rows)))
+    return State.join(parts)

@@ -80,8 +80,6 @@ def _check_masks(check: "_Check") -> tuple[int, int]:
     """Check the masks of a latents file; returns the size of its sheet in latents."""
     rows, columns = (check.integer(name, 1, _MOST_CELLS) for name in ("rows", "columns"))
     cells = check.integers("cells", 0, rows * columns - 1)
-    if len(set(cells)) != len(cells):
-        check.fail("cells", "each once")
     sheet = check.pair("sheet", 1)
     size = _check_places(check, sheet, len(cells))
     share: Callable[[Tensor], bool] = lambda t: bool(((t >= 0) & (t <= 1)).all())  # noqa: E731
@@ -163,6 +161,8 @@ def _check_state(check: "_Check", masks: "_Check", image: Tensor, steps: int, nu
     together = check.facts.get("together")
     if not isinstance(together, bool):
         check.fail("together", "true or false")
+    if together and len(set(masks.facts["cells"])) != len(masks.facts["cells"]):
+        check.fail("together", "false where cells have several forks")
     item, size = tuple(image.shape), masks.pair("size", 0)
     shape = (1, *item) if together else (len(numbers), *item[:-2], *size)
     dtype = torch.promote_types(image.dtype, torch.float32)
