@@ -57,10 +57,13 @@ def check_latents_file(facts: Facts, tensors: Tensors) -> None:
     check = _Check(facts, tensors, "")
     masks = check.inner("masks")
     sheet = _check_masks(masks)
-    image = check.tensor("image_latents", _is_batch, "floats of shape (B, C, h, w)")
+    image = check.tensor("image_latents", _is_batch, "floats of shape (B, C, h, w) or (N, B, C, h, w)")
     if tuple(image.shape[-2:]) != sheet or not image.numel() or not bool(image.isfinite().all()):
         check.fail("image_latents", f"finite numbers, {sheet[0]} x {sheet[1]}")
-    count = len(masks.facts["cells"])
+    count, patches = len(masks.facts["cells"]), tensors.get("patches")
+    if patches is not None and image.ndim == patches.ndim:
+        check.shaped("image_latents", [(count, *image.shape[1:])], image.dtype)
+        image = image[0]
     numbers = check.integers("numbers", 0, count - 1)
     if len(set(numbers)) != len(numbers):
         check.fail("numbers", "each once")
@@ -252,7 +255,7 @@ def _is_int(value: object, low: int, high: int) -> bool:
 
 
 def _is_batch(tensor: Tensor) -> bool:
-    return tensor.is_floating_point() and tensor.ndim in (4, 5)
+    return tensor.is_floating_point() and tensor.ndim in (4, 5, 6)
 
 
 def _is_list_of_floats(tensor: Tensor) -> bool:
