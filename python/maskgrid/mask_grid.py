@@ -13,14 +13,14 @@ from maskgrid.errors import MaskGridError
 from maskgrid.hosts.diffusers import DiffusersHost
 from maskgrid.load_pipeline import load_pipeline
 from maskgrid.pictures.pixel_arrays import to_pil
-from maskgrid.result.fork_records import run_settings
+from maskgrid.result.fork_records import RunRecord, records_of_run, run_settings
 from maskgrid.result.forks import Forks
 from maskgrid.result.repeat_runs import recorded_model, repeat_runs
 from maskgrid.run_arguments import RunArguments, call_signature, pipeline_words_apart
 from maskgrid.run_inputs import read_inputs
 from maskgrid.run_log import RunLog
 from maskgrid.run_plan import plan_run
-from maskgrid.sampling import prepare_forks
+from maskgrid.sampling import ForkMasks, prepare_forks
 
 if TYPE_CHECKING:
     import os
@@ -112,6 +112,10 @@ class MaskGrid:
             cell: Size of a cell in pixels; default the largest that fits. `Grid.detect` finds it.
             gap: Pixels between cells.
             margin: Pixels around the cells; with `cell`, before the first.
+            cells: The cells to fork, by number or as (row, column); default all. A list of prompts or seeds
+                may then have one for each of these.
+            variants: Tries of each cell, 1 to 4096. The seed counts on from try to try, and `forks[row,
+                column, k]` is try k of a cell. Sampled together, each try is a sheet of its own.
             prompt: For all cells; or one for each, as a list or a table of rows. A run that samples the forks
                 together then samples each cell with its own (`sheet_conditioning="cells"`).
             negative_prompt: Likewise, as are prompt_2, negative_prompt_2 and so on where there are such.
@@ -137,7 +141,8 @@ class MaskGrid:
                 schedule, steps, seed, fork_seeds (a list or table like the prompts), denoise and so on.
 
         Returns:
-            The forks, one for each cell whose stencil is not empty.
+            The forks, one for each cell whose stencil is not empty; of several variants first one for each
+            cell, then the next.
 
         Raises:
             InvalidTypeError: An object, dtype or argument that is not allowed.
@@ -157,7 +162,7 @@ class MaskGrid:
         plan = plan_run(inputs, stride=self.host.stride, align=self.host.family.align)
         told = conditioning_of(self.host, inputs, plan)
         controls = _controls_of_forks(inputs, plan, told)
-        hand_over = partial(_forks_of, inputs, plan, {**_settings(inputs, controls), **self._source})
+        hand_over = partial(_forks_of, inputs, plan, {**_settings(inputs), **self._source})
         inputs = log.listening(inputs)
         decode = partial(self._decode, inputs=inputs, hand_over=hand_over, log=log)
         with self.host.reserve(), log.run(inputs, plan, self.host.name), finish_as_pictures(decode):
@@ -165,7 +170,7 @@ class MaskGrid:
             table = self.host.table(plan.latent_size, inputs.options.steps)
             sampling = prepare_forks(
                 sheet,
-                plan.forks,
+                ForkMasks.from_plan(plan.forks).repeat(plan.variants),
                 controls,
                 table=table,
                 micro_batch=inputs.options.micro_batch,
@@ -179,7 +184,9 @@ class MaskGrid:
 
         Args:
             manifest: A `manifest.json`, or the folder that `Forks.save` wrote it to.
-            **changes: Arguments to use in place of the manifest's.
+            **changes: Arguments to use in place of the manifest's. With `from_fork` the number of a fork to
+                go on from, `again(folder, from_fork=5, denoise=0.4)`: the sheet is then that fork's picture,
+                and its cell alone is forked unless `cells` says otherwise.
 
         Returns:
             The forks; with the same pipeline and versions on the same machine bit for bit as they were.
@@ -255,12 +262,16 @@ def _controls_of_forks(inputs: RunInputs, plan: RunPlan, told: dict[str, Any]) -
     controls, chosen = inputs.options.controls, inputs.options.chosen
     if "sheet_conditioning" not in chosen and has_own_texts(told):
         controls = replace(controls, sheet_conditioning="cells")
-    return replace(controls, fork_seeds=plan.of_forks(inputs.seeds))
+    return replace(controls, fork_seeds=plan.seeds_of_forks(inputs.seeds, controls.seed))
 
 
-def _settings(inputs: RunInputs, controls: Controls) -> dict[str, Any]:
-    """What `MaskGrid` has a manifest tell of its run."""
-    return run_settings(controls, inputs.options.told())
+def _settings(inputs: RunInputs) -> dict[str, Any]:
+    """What `MaskGrid` has a manifest tell of its run; lists have an item for each cell of the sheet."""
+    told = inputs.options.told()
+    if inputs.options.cells is not None:
+        told |= {name: text for name, text in inputs.texts.items() if isinstance(text, list)}
+        told |= {"fork_seeds": inputs.seeds} if "fork_seeds" in told else {}
+    return run_settings(inputs.options.controls, told)
 
 
 def _forks_of(
@@ -272,6 +283,7 @@ def _forks_of(
 ) -> Forks:
     """The result: the sheet, and for each fork the one cell that is new."""
     alpha = plan.alpha if len(plan.alpha) == 1 else plan.alpha[list(latents.cells)]
+    run = RunRecord(settings, inputs.stencil)
     return Forks(
         inputs.pixels,
         patches,
@@ -279,7 +291,6 @@ def _forks_of(
         plan.grid,
         alpha,
         latents=latents,
-        stencil=inputs.stencil,
-        settings=settings,
+        records=records_of_run(run, latents.cells, plan.grid, latents.numbers, latents.variants),
         save_options=inputs.sheet.save_options,
     )

@@ -39,6 +39,8 @@ SharingName = Literal["base"]
 DecodeCallback = Callable[[int, int], object]
 """Told how many pictures are decoded, and of how many."""
 Pixels = int | tuple[int, int]
+Cells = Sequence[int] | Sequence[tuple[int, int]]
+"""Numbers of cells, row by row from 0, or rows and columns."""
 Texts = str | Sequence[str] | Sequence[Sequence[str]]
 """One for all cells, one for each, or a table of rows."""
 
@@ -55,6 +57,8 @@ class RunArguments(ControlOptions, total=False):
     cell: Pixels | None
     gap: Pixels
     margin: Pixels
+    cells: Cells | None
+    variants: int
     prompt: Texts | None
     negative_prompt: Texts | None
     prompt_2: Texts | None
@@ -92,6 +96,8 @@ class RunOptions:
     cell: Pixels | None = None
     gap: Pixels = 0
     margin: Pixels = 0
+    cells: Cells | None = None
+    variants: int = 1
     prompt: Any = None
     negative_prompt: Any = None
     prompt_2: Any = None
@@ -142,7 +148,8 @@ class RunOptions:
         always = ("rows", "columns", "gap", "margin", "prompt", "negative_prompt", "cfg", "coverage")
         values = {name: getattr(self, name) for name in (*always, "feather", "micro_batch")}
         shared = ("sharing", "halo", "base_prompt") if self.sharing is not None else ()
-        others = (*TEXTS, "control_image", "reference_image", "max_pixels", "cell", *shared)
+        tries = ("variants",) if self.variants != 1 else ()
+        others = (*TEXTS, "control_image", "reference_image", "max_pixels", "cell", "cells", *tries, *shared)
         values |= {name: getattr(self, name) for name in others if getattr(self, name) is not None}
         return {**values, **{name: getattr(self.controls, name) for name in self.chosen}, **self.pipe_kwargs}
 
@@ -175,6 +182,8 @@ _FOREIGN = {
     "fork_seed": "fork_seeds",
     "seeds": "fork_seeds",
     "cols": "columns",
+    "tries": "variants",
+    "num_variants": "variants",
     "latents": "noise",
     "batch_size": "micro_batch",
     "num_images_per_prompt": "micro_batch",

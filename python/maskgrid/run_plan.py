@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from maskgrid.errors import MaskGridError, MaskGridWarning
@@ -32,11 +32,18 @@ class RunPlan:
         grid: Where the cells lie in the sheet, at the model's stride.
         forks: The plan on the canvas that the network takes: the sheet, its sides rounded up.
         alpha: (1 or N, h, w) float32 in [0, 1], how much of a new cell will show.
+        variants: Tries of each cell.
     """
 
     grid: Grid
     forks: ForkPlan
     alpha: NDArray[np.float32]
+    variants: int = 1
+
+    @property
+    def cells(self) -> tuple[int, ...]:
+        """The cell of each fork of the run: all cells that are forked, and again for each further try."""
+        return self.forks.cells * self.variants
 
     @property
     def latent_size(self) -> tuple[int, int]:
@@ -46,7 +53,19 @@ class RunPlan:
 
     def of_forks(self, value: Any) -> Any:
         """What each fork has of what each cell has; what is one for all stays it."""
-        return [value[cell] for cell in self.forks.cells] if isinstance(value, list) else value
+        return [value[cell] for cell in self.cells] if isinstance(value, list) else value
+
+    def seeds_of_forks(self, rule: str | list[int], seed: int) -> str | list[int]:
+        """The seeds of the run's forks, or the rule that gives them; each try of a cell counts on by one.
+
+        Args:
+            rule: "same", "increment", or a seed for each cell of the sheet.
+            seed: The run's.
+        """
+        if rule == "increment" or (rule == "same" and self.variants == 1):
+            return rule
+        of_cells = [seed if isinstance(rule, str) else rule[cell] for cell in self.forks.cells]
+        return [(first + variant) % 2**64 for variant in range(self.variants) for first in of_cells]
 
 
 def plan_run(inputs: RunInputs, *, stride: int, align: int = 1) -> RunPlan:
@@ -72,6 +91,7 @@ def plan_run(inputs: RunInputs, *, stride: int, align: int = 1) -> RunPlan:
         align=align,
         coverage=options.coverage,
         feather=options.feather,
+        cells=inputs.cells,
     )
     if len(plan.forks.lost) == len(plan.forks):
         raise MaskGridError(
@@ -79,7 +99,7 @@ def plan_run(inputs: RunInputs, *, stride: int, align: int = 1) -> RunPlan:
             f"left; {_REMEDY}"
         )
     warn_of_lost(plan.forks)
-    return plan
+    return replace(plan, variants=options.variants)
 
 
 def plan_cells(
@@ -92,6 +112,7 @@ def plan_cells(
     feather: float | None = None,
     halo: int = 0,
     window_align: int = 1,
+    cells: Sequence[int] | None = None,
 ) -> RunPlan:
     """Plan a sheet's cells for a model, whatever of them the coverage loses.
 
@@ -104,6 +125,7 @@ def plan_cells(
         feather: Pixels over which old and new mix; None for the stride.
         halo: Latent cells around a cell in the forks' windows, for which a run has no use.
         window_align: What the sides of those windows have to be multiples of.
+        cells: Which cells are forked; default all.
 
     Returns:
         The plan.
@@ -114,7 +136,7 @@ def plan_cells(
     unit = stride * align
     network = tuple(math.ceil(side / unit) * unit for side in sheet.canvas)
     canvas = _with_canvas(sheet, network, stride)
-    forks = ForkPlan(canvas, stencil, coverage=coverage, halo=halo, align=window_align)
+    forks = ForkPlan(canvas, stencil, coverage=coverage, halo=halo, align=window_align, cells=cells)
     alpha = paste_weights(stencil, feather, default=stride)
     return RunPlan(_with_canvas(sheet, tuple(sheet.canvas), stride), forks, alpha)
 

@@ -13,6 +13,7 @@ __all__ = [
     "MODES",
     "cell_and_fork",
     "count",
+    "fork_number",
     "number",
     "numbers_pair",
     "position",
@@ -70,6 +71,14 @@ def position(text: str) -> tuple[int, int]:
     if len(values) != 2:
         raise argparse.ArgumentTypeError(f"invalid value: {text!r} (allowed: ROW,COLUMN, counted from 0)")
     return _whole(values[0]), _whole(values[1])
+
+
+def fork_number(text: str) -> int:
+    """The number of a fork, as the type of an option."""
+    value = _whole(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"invalid value: {text!r} (allowed: whole numbers from 0)")
+    return value
 
 
 def seeds(text: str) -> str | list[int]:

@@ -15,6 +15,7 @@ from maskgrid.cli.option_types import (
     MODES,
     cell_and_fork,
     count,
+    fork_number,
     number,
     numbers_pair,
     position,
@@ -142,8 +143,22 @@ def _sample(parser: argparse.ArgumentParser) -> None:
         metavar="MANIFEST",
         help="make the pictures of a manifest again; other options replace its values",
     )
+    parser.add_argument(
+        "--from-fork",
+        type=fork_number,
+        metavar="FORK",
+        help="with --from: go on from this fork of the folder, which is the sheet then, with its own cell",
+    )
     _outputs(parser, "out/forks")
     _running(parser)
+    which = parser.add_argument_group("which cells, how many tries")
+    _cells(which)
+    which.add_argument(
+        "--variants",
+        type=count,
+        metavar="N",
+        help="tries of each cell, the seed counted on from try to try (default: 1)",
+    )
     words = parser.add_argument_group("what to draw")
     words.add_argument(
         "--prompt",
@@ -284,6 +299,7 @@ def _batch(parser: argparse.ArgumentParser) -> None:
 def _plan(parser: argparse.ArgumentParser) -> None:
     _inputs(parser, required=True)
     _detect(parser, "; without --mask that is all")
+    _cells(parser)
     scale = parser.add_mutually_exclusive_group()
     scale.add_argument(
         "--model", default="bundled", help="as for sample: its pixels per latent cell (default: %(default)s)"
@@ -369,6 +385,16 @@ def _detect(parser: argparse.ArgumentParser, more: str) -> None:
         "--detect",
         action="store_true",
         help=f"find rows, columns, gap and margin in the pixels, and say them and the runners-up{more}",
+    )
+
+
+def _cells(parser: Any) -> None:
+    parser.add_argument(
+        "--cells",
+        nargs="+",
+        type=position,
+        metavar="ROW,COLUMN",
+        help="only these, counted from 0; prompts may then be one for each of them (default: all)",
     )
 
 

@@ -75,11 +75,12 @@ def _scale(options: argparse.Namespace) -> ModelScale:
 
 def _plan(options: argparse.Namespace, cells: Grid, mask: PixelMask, scale: ModelScale) -> RunPlan:
     """The plan of a stencil in these cells."""
+    from maskgrid.geometry.cell_lists import cell_numbers
     from maskgrid.pictures.fit_stencil import check_stencil, fit_stencil
     from maskgrid.run_plan import plan_cells
 
-    stencil = fit_stencil(mask.values, cells)
-    check_stencil(stencil, cells, options.coverage)
+    stencil, chosen = fit_stencil(mask.values, cells), sorted(cell_numbers(options.cells, cells))
+    check_stencil(stencil, cells, options.coverage, chosen)
     return plan_cells(
         cells,
         stencil,
@@ -89,6 +90,7 @@ def _plan(options: argparse.Namespace, cells: Grid, mask: PixelMask, scale: Mode
         feather=options.feather,
         halo=options.halo or 0,
         window_align=options.align,
+        cells=chosen,
     )
 
 

@@ -24,6 +24,8 @@ _ARGUMENTS = (
         "columns",
         "gap",
         "margin",
+        "cells",
+        "variants",
         "prompt",
         "negative_prompt",
         "cfg",
@@ -46,6 +48,8 @@ def run(options: argparse.Namespace) -> int:
         settings |= _detected(options)
     if options.manifest:
         return _again(options, settings)
+    if options.from_fork is not None:
+        options.parser.error("--from-fork is a fork of a folder; say which with --from")
     missing = [f"--{name}" for name in ("image", "mask") if name not in settings]
     if missing:
         options.parser.error(
@@ -87,6 +91,8 @@ def _again(options: argparse.Namespace, settings: dict[str, Any]) -> int:
     # fork_at counts before a mode, so a mode that is asked for has to take it out.
     if "mode" in settings and "fork_at" not in settings:
         settings["fork_at"] = None
+    if options.from_fork is not None:
+        settings["from_fork"] = options.from_fork
     runs = recorded_runs(options.manifest, **settings)
     for run in runs:
         _check(options, run.arguments)

@@ -70,6 +70,12 @@ class ForkLatents:
         return tuple(self.masks.cells[i] for i in self.numbers)
 
     @property
+    def variants(self) -> tuple[int, ...]:
+        """Which try of its cell each of the forks here is, from 0."""
+        tries = {fork: variant for variant, sheet in enumerate(self.masks.sheets) for fork in sheet}
+        return tuple(tries[number] for number in self.numbers)
+
+    @property
     def latents(self) -> Tensor:
         """The latents of all forks as whole sheets (n * B, C, ..., h, w), fork-major; made when asked for."""
         sheets = self.background.expand(len(self), *self.background.shape[1:])
