@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from maskgrid.conditioning import conditioning_of, has_own_texts
-from maskgrid.encode_decode import decode_forks, eight_bit_picture, encode_sheet, finish_as_pictures
+from maskgrid.encode_decode import decode_forks, eight_bit_picture, encode_views, finish_as_pictures
 from maskgrid.errors import MaskGridError
 from maskgrid.hosts.diffusers import DiffusersHost
 from maskgrid.load_pipeline import load_pipeline
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from PIL.Image import Image
+    from torch import Tensor
 
     from maskgrid.run_inputs import RunInputs
     from maskgrid.run_plan import RunPlan
@@ -116,6 +117,12 @@ class MaskGrid:
                 may then have one for each of these.
             variants: Tries of each cell, 1 to 4096. The seed counts on from try to try, and `forks[row,
                 column, k]` is try k of a cell. Sampled together, each try is a sheet of its own.
+            zoom: How many times larger the model sees a cell and its context, as a canvas of its own; "auto"
+                for what brings them to the model's own size. Without a mode, cells are then sampled alone; in
+                `mode="sample"` the sheet is enlarged as a whole. See docs/sheets.md.
+            context: What a zoomed cell has around it: an int is pixels, a float a share of the cell's sides;
+                default nothing where the stencil leaves a rim of the cell, a quarter of the cell elsewhere.
+            zoom_filter: "lanczos", or "nearest" for pixel art, which takes whole factors.
             prompt: For all cells; or one for each, as a list or a table of rows. A run that samples the forks
                 together then samples each cell with its own (`sheet_conditioning="cells"`).
             negative_prompt: Likewise, as are prompt_2, negative_prompt_2 and so on where there are such.
@@ -159,22 +166,23 @@ class MaskGrid:
     def run(self, inputs: RunInputs) -> Forks:
         """Make the forks of what `maskgrid.run_inputs.read_inputs` read, as the call itself does."""
         log = RunLog()
-        plan = plan_run(inputs, stride=self.host.stride, align=self.host.family.align)
+        host = self.host
+        plan = plan_run(inputs, stride=host.stride, align=host.family.align, side=host.side)
         told = conditioning_of(self.host, inputs, plan)
         controls = _controls_of_forks(inputs, plan, told)
         hand_over = partial(_forks_of, inputs, plan, {**_settings(inputs), **self._source})
         inputs = log.listening(inputs)
-        decode = partial(self._decode, inputs=inputs, hand_over=hand_over, log=log)
+        decode = partial(self._decode, inputs=inputs, plan=plan, hand_over=hand_over, log=log)
         with self.host.reserve(), log.run(inputs, plan, self.host.name), finish_as_pictures(decode):
-            sheet = encode_sheet(self.host, inputs.sheet.colours, plan.forks.grid.canvas)
+            sheets = encode_views(self.host, inputs.sheet.colours, plan)
             table = self.host.table(plan.latent_size, inputs.options.steps)
             sampling = prepare_forks(
-                sheet,
-                ForkMasks.from_plan(plan.forks).repeat(plan.variants),
+                *_sheets_and_masks(sheets, plan),
                 controls,
                 table=table,
                 micro_batch=inputs.options.micro_batch,
                 callback=inputs.options.callback,
+                own_sheets=plan.windows is not None,
             )
             sharing = inputs.options.what_is_shared()
             return decode(self.host.run(sampling, inputs.options.steps, told, sharing=sharing))
@@ -218,11 +226,12 @@ class MaskGrid:
         latents: ForkLatents,
         *,
         inputs: RunInputs,
+        plan: RunPlan,
         hand_over: partial[Forks],
         log: RunLog,
     ) -> Forks:
         with log.decoding(len(latents)):
-            return decode_forks(self.host, latents, inputs, hand_over=hand_over)
+            return decode_forks(self.host, latents, inputs, plan, hand_over=hand_over)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (type(self), self.host.pipe, self.host.wait, self._source)
@@ -263,6 +272,14 @@ def _controls_of_forks(inputs: RunInputs, plan: RunPlan, told: dict[str, Any]) -
     if "sheet_conditioning" not in chosen and has_own_texts(told):
         controls = replace(controls, sheet_conditioning="cells")
     return replace(controls, fork_seeds=plan.seeds_of_forks(inputs.seeds, controls.seed))
+
+
+def _sheets_and_masks(sheets: Tensor, plan: RunPlan) -> tuple[Tensor, ForkMasks]:
+    """The sheet that forks are of, or one for each, and where each may change."""
+    if plan.windows is None:
+        return sheets[0], ForkMasks.from_plan(plan.forks).repeat(plan.variants)
+    masks = ForkMasks.of_own_sheets(plan.windows.coverages, plan.forks.cells, plan.grid)
+    return sheets.repeat(plan.variants, *(1,) * (sheets.ndim - 1)), masks.repeat(plan.variants)
 
 
 def _settings(inputs: RunInputs) -> dict[str, Any]:

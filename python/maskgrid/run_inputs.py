@@ -97,6 +97,11 @@ def read_inputs(arguments: Mapping[str, Any]) -> RunInputs:
     mask = read_mask(arguments["mask"], channel=options.mask_channel, max_pixels=options.max_pixels)
     stencil = fit_stencil(mask.values, grid)
     chosen = cell_numbers(options.cells, grid)
+    if options.zoom is not None and options.is_alone and options.control_image is not None:
+        raise InvalidValueError(
+            "control_image is as large as the sheet, and with a zoom each cell is a canvas of its own; "
+            "allowed: no zoom, or mode='sample'"
+        )
     check_stencil(stencil, grid, options.coverage, sorted(chosen))
     texts = {name: _per_cell(getattr(options, name), name, grid, chosen) for name in TEXTS}
     return RunInputs(
@@ -120,6 +125,7 @@ def _check_numbers(options: RunOptions) -> None:
     if options.micro_batch is not None:
         check_count("micro_batch", options.micro_batch, 1)
     options.what_is_shared()
+    options.asked_zoom()
     for name in ("cfg", "feather"):
         value = getattr(options, name)
         if value is not None and check_number(name, value) < 0 and name == "feather":

@@ -18,11 +18,13 @@ from maskgrid.cli.option_types import (
     fork_number,
     number,
     numbers_pair,
+    pixels_or_share,
     position,
     sampler_name,
     schedule_name,
     seeds,
     share,
+    zoom_factor,
 )
 
 if TYPE_CHECKING:
@@ -159,6 +161,7 @@ def _sample(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="tries of each cell, the seed counted on from try to try (default: 1)",
     )
+    _zoom(parser.add_argument_group("small cells"))
     words = parser.add_argument_group("what to draw")
     words.add_argument(
         "--prompt",
@@ -300,6 +303,7 @@ def _plan(parser: argparse.ArgumentParser) -> None:
     _inputs(parser, required=True)
     _detect(parser, "; without --mask that is all")
     _cells(parser)
+    _zoom(parser)
     scale = parser.add_mutually_exclusive_group()
     scale.add_argument(
         "--model", default="bundled", help="as for sample: its pixels per latent cell (default: %(default)s)"
@@ -395,6 +399,27 @@ def _cells(parser: Any) -> None:
         type=position,
         metavar="ROW,COLUMN",
         help="only these, counted from 0; prompts may then be one for each of them (default: all)",
+    )
+
+
+def _zoom(parser: Any) -> None:
+    """How large the model sees cells; not given is None, so that the package's defaults count."""
+    parser.add_argument(
+        "--zoom",
+        type=zoom_factor,
+        metavar="FACTOR",
+        help="show each cell with its context so many times larger to the model, as a canvas of its own; "
+        "auto brings it to the model's own size (default: the sheet as it is)",
+    )
+    parser.add_argument(
+        "--context",
+        type=pixels_or_share,
+        metavar="SIZE",
+        help="around a zoomed cell: whole pixels, or with a point a share of the cell (default: nothing "
+        "where the stencil leaves a rim of the cell, else 0.25)",
+    )
+    parser.add_argument(
+        "--zoom-filter", choices=("lanczos", "nearest"), help="nearest keeps pixel art (default: lanczos)"
     )
 
 

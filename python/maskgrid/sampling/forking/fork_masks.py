@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from maskgrid.errors import InvalidTypeError, InvalidValueError
-from maskgrid.geometry import ForkPlan
+from maskgrid.geometry import ForkPlan, Grid
 from maskgrid.sampling.forking.patches import Patches
 
 __all__ = ["BLENDS", "BlendName", "ForkMasks", "as_fork_masks"]
@@ -113,6 +113,20 @@ class ForkMasks:
         patches = Patches.covering(boxes, rectangles, size)
         values = patches.cut(dense).clone()
         return cls(rows, columns, tuple(range(len(dense))), rectangles, patches, values, together)
+
+    @classmethod
+    def of_own_sheets(cls, masks: Any, cells: Sequence[int], grid: Grid) -> "ForkMasks":
+        """The noise masks of forks that have a sheet each, all of one size.
+
+        Args:
+            masks: (n, h, w) float32 in [0, 1], an array or a tensor: each fork's on its own sheet.
+            cells: The cell of each fork.
+            grid: Where the cells lie, of whose sheet the forks are.
+        """
+        dense = _tensor(masks)[:, None]
+        whole = torch.tensor([[0, 0, *dense.shape[-2:]]]).repeat(len(dense), 1)
+        each = cls.from_tensor(dense, rows=len(dense), columns=1, writes=whole)
+        return replace(each, rows=grid.rows, columns=grid.columns, cells=tuple(cells))
 
     def __len__(self) -> int:
         return len(self.cells)
