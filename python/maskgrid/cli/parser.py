@@ -154,11 +154,17 @@ def _sample(parser: argparse.ArgumentParser) -> None:
     add_folder_output(parser, "out/forks")
     add_running(parser)
     words = parser.add_argument_group("what to draw")
-    words.add_argument(
+    drawn = words.add_mutually_exclusive_group()
+    drawn.add_argument(
         "--prompt",
         action="append",
         metavar="TEXT",
         help="what to draw; given once for each cell, each has its own",
+    )
+    drawn.add_argument(
+        "--prompts",
+        metavar="FILE",
+        help="a prompt for each cell, from a .txt, .csv or .json file, see docs/command-line.md",
     )
     words.add_argument(
         "--negative-prompt", action="append", metavar="TEXT", help="what not to draw; likewise"
