@@ -24,6 +24,7 @@ from maskgrid.zoom_windows import Zoom
 __all__ = [
     "ARGUMENT_NAMES",
     "TEXTS",
+    "AlphaName",
     "ChannelName",
     "CoverageName",
     "DecodeCallback",
@@ -36,6 +37,7 @@ __all__ = [
     "split_options",
 ]
 
+AlphaName = Literal["keep", "new"]
 ChannelName = Literal["alpha", "luminance", "red"]
 CoverageName = Literal["center", "nearest", "area", "max", "min"]
 SharingName = Literal["base"]
@@ -74,6 +76,8 @@ class RunArguments(ControlOptions, total=False):
     cfg: float | None
     control_image: Any
     reference_image: Any
+    background: str | Sequence[int] | None
+    alpha: AlphaName
     coverage: CoverageName
     feather: float | None
     micro_batch: int | None
@@ -116,6 +120,8 @@ class RunOptions:
     cfg: float | None = None
     control_image: Any = None
     reference_image: Any = None
+    background: Any = None
+    alpha: AlphaName = "keep"
     coverage: CoverageName = "center"
     feather: float | None = None
     micro_batch: int | None = None
@@ -187,11 +193,13 @@ class RunOptions:
         """What a record of the run should have besides its controls' defaults, callbacks left out."""
         always = ("rows", "columns", "gap", "margin", "prompt", "negative_prompt", "cfg", "coverage")
         values = {name: getattr(self, name) for name in (*always, "feather", "micro_batch")}
+        values |= {"alpha": self.alpha} if self.alpha != "keep" else {}
         shared = ("sharing", "halo", "base_prompt") if self.sharing is not None else ()
         tries = ("variants",) if self.variants != 1 else ()
         zoomed = () if self.zoom is None else ("zoom", "context", "zoom_filter")
         shared = (*shared, *tries, *zoomed)
-        others = (*TEXTS, "control_image", "reference_image", "max_pixels", "cell", "cells", *shared)
+        pictures = ("control_image", "reference_image", "background", "max_pixels")
+        others = (*TEXTS, *pictures, "cell", "cells", *shared)
         values |= {name: getattr(self, name) for name in others if getattr(self, name) is not None}
         return {**values, **{name: getattr(self.controls, name) for name in self.chosen}, **self.pipe_kwargs}
 

@@ -10,6 +10,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from maskgrid._native import __version__
+from maskgrid.cli.option_groups import (
+    add_alpha,
+    add_cells,
+    add_controls,
+    add_detect,
+    add_file_output,
+    add_folder_output,
+    add_grid,
+    add_inputs,
+    add_machine,
+    add_reading,
+    add_running,
+    add_sharing,
+    add_zoom,
+)
 from maskgrid.cli.option_types import (
     COVERAGES,
     MODES,
@@ -17,14 +32,8 @@ from maskgrid.cli.option_types import (
     count,
     fork_number,
     number,
-    numbers_pair,
-    pixels_or_share,
     position,
-    sampler_name,
-    schedule_name,
-    seeds,
     share,
-    zoom_factor,
 )
 
 if TYPE_CHECKING:
@@ -121,11 +130,11 @@ def _later(name: str) -> Callable[[argparse.Namespace], int]:
 
 
 def _demo(parser: argparse.ArgumentParser) -> None:
-    _outputs(parser, "out/demo")
+    add_folder_output(parser, "out/demo")
     parser.add_argument(
         "--model", default="bundled", help="as for sample; the sheet is enlarged to what it was made for"
     )
-    _running(parser)
+    add_running(parser)
     sampling = parser.add_argument_group("sampling")
     parting = sampling.add_mutually_exclusive_group()
     parting.add_argument("--mode", default="fork", choices=MODES, help="see sample (default: %(default)s)")
@@ -137,8 +146,8 @@ def _demo(parser: argparse.ArgumentParser) -> None:
 
 
 def _sample(parser: argparse.ArgumentParser) -> None:
-    _inputs(parser, required=False)
-    _detect(parser, "; refused where that is not sure")
+    add_inputs(parser, required=False)
+    add_detect(parser, "; refused where that is not sure")
     parser.add_argument(
         "--from",
         dest="manifest",
@@ -151,23 +160,29 @@ def _sample(parser: argparse.ArgumentParser) -> None:
         metavar="FORK",
         help="with --from: go on from this fork of the folder, which is the sheet then, with its own cell",
     )
-    _outputs(parser, "out/forks")
-    _running(parser)
+    add_folder_output(parser, "out/forks")
+    add_running(parser)
     which = parser.add_argument_group("which cells, how many tries")
-    _cells(which)
+    add_cells(which)
     which.add_argument(
         "--variants",
         type=count,
         metavar="N",
         help="tries of each cell, the seed counted on from try to try (default: 1)",
     )
-    _zoom(parser.add_argument_group("small cells"))
+    add_zoom(parser.add_argument_group("small cells"))
     words = parser.add_argument_group("what to draw")
-    words.add_argument(
+    drawn = words.add_mutually_exclusive_group()
+    drawn.add_argument(
         "--prompt",
         action="append",
         metavar="TEXT",
         help="what to draw; given once for each cell, each has its own",
+    )
+    drawn.add_argument(
+        "--prompts",
+        metavar="FILE",
+        help="a prompt for each cell, from a .txt, .csv or .json file, see docs/command-line.md",
     )
     words.add_argument(
         "--negative-prompt", action="append", metavar="TEXT", help="what not to draw; likewise"
@@ -181,8 +196,9 @@ def _sample(parser: argparse.ArgumentParser) -> None:
     words.add_argument(
         "--model", help="bundled (the default), a folder, a hub id like owner/name, or a .safetensors file"
     )
-    _controls(parser.add_argument_group("how to sample"))
-    _sharing(parser.add_argument_group("what forks share"))
+    add_controls(parser.add_argument_group("how to sample"))
+    add_sharing(parser.add_argument_group("what forks share"))
+    add_alpha(parser.add_argument_group("transparency"))
     edges = parser.add_argument_group("the stencil's edge")
     edges.add_argument(
         "--feather",
@@ -192,77 +208,6 @@ def _sample(parser: argparse.ArgumentParser) -> None:
     )
     edges.add_argument(
         "--coverage", choices=COVERAGES, help="how pixels become latent cells (default: center)"
-    )
-
-
-def _controls(group: Any) -> None:
-    """Names are those of `MaskGrid.__call__`; an option that is not given is None and is left to it."""
-    parting = group.add_mutually_exclusive_group()
-    parting.add_argument(
-        "--mode",
-        choices=MODES,
-        help="sample: all cells together, then fork (the default); fork: each alone",
-    )
-    parting.add_argument(
-        "--fork-at",
-        type=int,
-        metavar="STEP",
-        help="sample together up to this step, then each alone; in place of a mode",
-    )
-    group.add_argument(
-        "--sampler",
-        type=sampler_name,
-        metavar="NAME",
-        help="such as euler, dpmpp_2m, uni_pc, see docs/samplers.md (default: euler)",
-    )
-    group.add_argument(
-        "--scheduler",
-        dest="schedule",
-        type=schedule_name,
-        metavar="NAME",
-        help="such as normal, karras, simple, beta (default: normal)",
-    )
-    group.add_argument("--steps", type=count, metavar="N", help="(default: 20)")
-    group.add_argument("--seed", type=int, help="of the noise (default: 0)")
-    group.add_argument(
-        "--fork-seeds",
-        type=seeds,
-        metavar="SEEDS",
-        help="same, increment, or one for each cell as 1,2,3 (default: same)",
-    )
-    _range_controls(group)
-    _blend_controls(group)
-
-
-def _range_controls(group: Any) -> None:
-    """Which part of the schedule is walked."""
-    group.add_argument("--denoise", type=float, help="below 1 the run begins at lower noise (default: 1)")
-    group.add_argument(
-        "--start", dest="start_at_step", type=int, metavar="STEP", help="steps to leave out at first"
-    )
-    group.add_argument("--end", dest="end_at_step", type=int, metavar="STEP", help="the step to stop before")
-    group.add_argument(
-        "--leftover-noise",
-        dest="return_with_leftover_noise",
-        action="store_const",
-        const=True,
-        help="keep the noise of a run that stops early",
-    )
-
-
-def _blend_controls(group: Any) -> None:
-    """What a soft stencil means, and whose text the sheet has."""
-    group.add_argument(
-        "--blend",
-        choices=("lerp", "differential"),
-        help="what a grey pixel of the stencil means: sampled partly at every step, or fully in the last "
-        "ones (default: lerp)",
-    )
-    group.add_argument(
-        "--sheet-conditioning",
-        choices=("own", "cells"),
-        help="what the sheet is told while the forks are together: one text, or each cell its own "
-        "(default: own)",
     )
 
 
@@ -280,7 +225,7 @@ def _batch(parser: argparse.ArgumentParser) -> None:
         "--default", metavar="FILE", help="JSON with what rows say that don't say otherwise, by column"
     )
     parser.add_argument("--model", help="of rows that name none: as for sample (default: bundled)")
-    _machine(parser)
+    add_machine(parser)
     parser.add_argument(
         "--retry-failed", action="store_true", help="do those again that failed in an earlier run"
     )
@@ -300,10 +245,10 @@ def _batch(parser: argparse.ArgumentParser) -> None:
 
 
 def _plan(parser: argparse.ArgumentParser) -> None:
-    _inputs(parser, required=True)
-    _detect(parser, "; without --mask that is all")
-    _cells(parser)
-    _zoom(parser)
+    add_inputs(parser, required=True)
+    add_detect(parser, "; without --mask that is all")
+    add_cells(parser)
+    add_zoom(parser)
     scale = parser.add_mutually_exclusive_group()
     scale.add_argument(
         "--model", default="bundled", help="as for sample: its pixels per latent cell (default: %(default)s)"
@@ -329,18 +274,18 @@ def _plan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--feather", type=number, metavar="PIXELS", help="as for sample (default: the stride)"
     )
-    _file_output(parser, required=False)
+    add_file_output(parser, required=False)
 
 
 def _mask(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("mask", help="a picture; white may change")
-    _reading(parser)
-    _file_output(parser, required=True)
+    add_reading(parser)
+    add_file_output(parser, required=True)
     steps = parser.add_argument_group("what to do, in this order")
     steps.add_argument(
         "--cell", type=position, metavar="ROW,COLUMN", help="cut this cell out of a whole sheet"
     )
-    _grid(steps)
+    add_grid(steps)
     steps.add_argument(
         "--threshold", type=share, metavar="LEVEL", help="make it hard: 1 from this value on, 0 to 1"
     )
@@ -362,12 +307,12 @@ def _merge(parser: argparse.ArgumentParser) -> None:
         metavar="FORK",
         help="numbers of forks, or ROW,COLUMN=FORK (default: all; a cell takes the last)",
     )
-    _file_output(parser, required=True)
+    add_file_output(parser, required=True)
 
 
 def _check(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="bundled", help="as for sample (default: %(default)s)")
-    _machine(parser)
+    add_machine(parser)
 
 
 def _bench(parser: argparse.ArgumentParser) -> None:
@@ -382,125 +327,3 @@ def _bench(parser: argparse.ArgumentParser) -> None:
 def _comfyui(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=("install",), help="copy the node pack into custom_nodes")
     parser.add_argument("path", metavar="PATH", help="the folder of ComfyUI, 0.14.0 or newer")
-
-
-def _detect(parser: argparse.ArgumentParser, more: str) -> None:
-    parser.add_argument(
-        "--detect",
-        action="store_true",
-        help=f"find rows, columns, gap and margin in the pixels, and say them and the runners-up{more}",
-    )
-
-
-def _cells(parser: Any) -> None:
-    parser.add_argument(
-        "--cells",
-        nargs="+",
-        type=position,
-        metavar="ROW,COLUMN",
-        help="only these, counted from 0; prompts may then be one for each of them (default: all)",
-    )
-
-
-def _zoom(parser: Any) -> None:
-    """How large the model sees cells; not given is None, so that the package's defaults count."""
-    parser.add_argument(
-        "--zoom",
-        type=zoom_factor,
-        metavar="FACTOR",
-        help="show each cell with its context so many times larger to the model, as a canvas of its own; "
-        "auto brings it to the model's own size (default: the sheet as it is)",
-    )
-    parser.add_argument(
-        "--context",
-        type=pixels_or_share,
-        metavar="SIZE",
-        help="around a zoomed cell: whole pixels, or with a point a share of the cell (default: nothing "
-        "where the stencil leaves a rim of the cell, else 0.25)",
-    )
-    parser.add_argument(
-        "--zoom-filter", choices=("lanczos", "nearest"), help="nearest keeps pixel art (default: lanczos)"
-    )
-
-
-def _inputs(parser: argparse.ArgumentParser, *, required: bool) -> None:
-    parser.add_argument("--image", required=required, help="the sheet")
-    parser.add_argument("--mask", help="the stencil, white may change: as large as a cell or as the sheet")
-    _reading(parser)
-    _grid(parser)
-
-
-def _reading(parser: Any) -> None:
-    """How pictures are read; the names are those of `maskgrid.pictures.mask_channel.CHANNELS`."""
-    parser.add_argument(
-        "--mask-channel",
-        choices=("alpha", "luminance", "red"),
-        help="which part of the mask's picture counts, where its brightness and its alpha both vary",
-    )
-    parser.add_argument(
-        "--max-pixels",
-        type=count,
-        metavar="N",
-        help="decode files of up to so many pixels, for files that you trust (default: about 89 million)",
-    )
-
-
-def _grid(parser: Any) -> None:
-    """Not given is None, so that a manifest's values or the package's defaults count."""
-    parser.add_argument("--rows", type=count, metavar="N", help="rows of cells (default: 1)")
-    parser.add_argument("--columns", type=count, metavar="N", help="columns of cells (default: 1)")
-    parser.add_argument(
-        "--gap", type=numbers_pair, metavar="PIXELS", help="between cells: one number, or HEIGHT,WIDTH"
-    )
-    parser.add_argument("--margin", type=numbers_pair, metavar="PIXELS", help="around the cells, likewise")
-
-
-def _outputs(parser: argparse.ArgumentParser, folder: str) -> None:
-    parser.add_argument("--out", default=folder, metavar="FOLDER", help="(default: %(default)s)")
-    parser.add_argument("--force", action="store_true", help="replace an output folder that is there")
-    parser.add_argument(
-        "--preview", action="store_true", help="write preview.png beside the folder as it goes"
-    )
-
-
-def _file_output(parser: argparse.ArgumentParser, *, required: bool) -> None:
-    parser.add_argument(
-        "--out", required=required, metavar="FILE", help="the picture to write: .png, .webp, .tif or .jpg"
-    )
-    parser.add_argument("--force", action="store_true", help="replace a file that is there")
-
-
-def _running(parser: argparse.ArgumentParser) -> None:
-    _machine(parser)
-    parser.add_argument(
-        "--micro-batch", type=count, metavar="N", help="the most forks in one call (default: all)"
-    )
-
-
-def _sharing(group: Any) -> None:
-    """What forks share in the network; see docs/speed.md."""
-    group.add_argument(
-        "--sharing",
-        choices=("base",),
-        help="base: one pass over what all forks share, then each one's window alone (default: no sharing)",
-    )
-    group.add_argument(
-        "--halo",
-        type=float,
-        metavar="SHARE",
-        help="what a window has around its cell, as a share of it (default: 0.25)",
-    )
-    group.add_argument(
-        "--base-prompt",
-        choices=("own", "shared"),
-        help="a shared pass for each prompt, or one with the mean of all (default: own)",
-    )
-
-
-def _machine(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", help="such as cpu, cuda, mps (default: an accelerator if there is one)")
-    parser.add_argument(
-        "--dtype",
-        choices=("float32", "float16", "bfloat16"),
-        help="(default: float32 on the CPU, else what suits the model)",
-    )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from maskgrid.cli.prompts_file import read_prompts
 from maskgrid.cli.run_and_save import load, make_and_save
 from maskgrid.cli.tell import say
 from maskgrid.errors import GridError, MaskGridError
 from maskgrid.result.output_place import check_output
+from maskgrid.result.read_manifest import read_manifest
 
 if TYPE_CHECKING:
     import argparse
@@ -34,6 +36,7 @@ _ARGUMENTS = (
         "cfg",
     ),
     *("control_image", "reference_image"),
+    *("background", "alpha"),
     *("mode", "fork_at", "sampler", "schedule", "steps", "seed", "fork_seeds", "denoise", "start_at_step"),
     *("blend", "sheet_conditioning"),
     *("end_at_step", "return_with_leftover_noise", "feather", "coverage", "micro_batch"),
@@ -49,6 +52,8 @@ def run(options: argparse.Namespace) -> int:
     check_output(options.out, force=options.force)
     if options.detect:
         settings |= _detected(options)
+    if options.prompts:
+        settings["prompt"] = read_prompts(options.prompts, *_rows_and_columns(options, settings))
     if options.manifest:
         return _again(options, settings)
     if options.from_fork is not None:
@@ -81,6 +86,13 @@ def _detected(options: argparse.Namespace) -> dict[str, Any]:
         )
     pairs = {name: tuple(getattr(found.grid, name)) for name in ("cell", "gap", "margin")}
     return {"rows": found.grid.rows, "columns": found.grid.columns, **pairs}
+
+
+def _rows_and_columns(options: argparse.Namespace, settings: dict[str, Any]) -> tuple[int, int]:
+    """How the cells lie: as given or found, else as the manifest says."""
+    grid = read_manifest(options.manifest).grid if options.manifest else None
+    before = (grid.rows, grid.columns) if grid else (1, 1)
+    return settings.get("rows", before[0]), settings.get("columns", before[1])
 
 
 def _again(options: argparse.Namespace, settings: dict[str, Any]) -> int:
