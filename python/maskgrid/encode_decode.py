@@ -16,6 +16,7 @@ from maskgrid.errors import (
     is_out_of_memory,
 )
 from maskgrid.hosts.diffusers.vae_precision import explain_short_memory
+from maskgrid.pictures.key_alpha import key_alpha, uncover
 from maskgrid.pictures.pixel_arrays import extend_border
 from maskgrid.sampling import ForkLatents
 
@@ -77,7 +78,7 @@ def decode_forks(
             patch[...] = inputs.pixels[slices]
             picture = _decode_cell(host, latents[number], cell, slices) if windows is None else next(windows)
             if picture is not None:
-                patch[..., :3] = eight_bit_picture(picture)
+                patch[...] = _with_alpha(eight_bit_picture(picture), patch, inputs)
             done += 1
             if inputs.options.decode_callback:
                 inputs.options.decode_callback(done, len(latents))
@@ -121,6 +122,18 @@ def _decode_windows(
         for cell, window in zip(cells, windows, strict=True):
             top, left = cell.top % stride, cell.left % stride
             yield window[0, :, top : top + height, left : left + width]
+
+
+def _with_alpha(colours: NDArray[np.uint8], cell: NDArray[np.uint8], inputs: RunInputs) -> NDArray[np.uint8]:
+    """What was decoded for a cell, with the alpha that the cell has or a new one, where the sheet has any."""
+    if cell.shape[2] == 3:
+        return colours
+    background = inputs.sheet.background
+    if background is None:
+        return np.dstack([colours, cell[..., 3]])
+    if inputs.options.alpha == "new":
+        return key_alpha(colours, background)
+    return uncover(colours, cell[..., 3], background)
 
 
 @contextmanager

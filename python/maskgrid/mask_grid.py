@@ -12,6 +12,7 @@ from maskgrid.encode_decode import decode_forks, eight_bit_picture, encode_sheet
 from maskgrid.errors import MaskGridError
 from maskgrid.hosts.diffusers import DiffusersHost
 from maskgrid.load_pipeline import load_pipeline
+from maskgrid.pictures.mix_alpha import mix_patches
 from maskgrid.pictures.pixel_arrays import to_pil
 from maskgrid.result.fork_records import run_settings
 from maskgrid.result.forks import Forks
@@ -118,6 +119,10 @@ class MaskGrid:
             cfg: Guidance scale; default the pipeline's own.
             control_image: A ControlNet's or T2I-Adapter's picture, as large as the sheet, or a list of them.
             reference_image: Pictures of any size that the network goes by, such as Flux.2's.
+            background: What the model sees under a sheet's alpha: "#00ff00", (0, 255, 0), or "auto", a colour
+                far from the sheet's own. Default the colours beside what is hidden go on; see docs/sheets.md.
+            alpha: Of new cells: "keep", the sheet's, or "new", by keying against the background, which
+                is then "auto" by default.
             coverage: How pixels of the stencil become latent cells, see `ForkPlan`.
             feather: Pixels inside the stencil's edge over which old and new mix, at most half the thickness
                 of what is white; default the VAE's stride, and 0 for a soft stencil, which is its own
@@ -271,7 +276,10 @@ def _forks_of(
     patches: NDArray[np.uint8],
 ) -> Forks:
     """The result: the sheet, and for each fork the one cell that is new."""
-    alpha = plan.alpha if len(plan.alpha) == 1 else plan.alpha[list(latents.cells)]
+    tint = plan.alpha if len(plan.alpha) == 1 else plan.alpha[list(latents.cells)]
+    alpha = tint
+    if inputs.options.alpha == "new":
+        patches, alpha = mix_patches(inputs.pixels, patches, latents.cells, plan.grid, tint)
     return Forks(
         inputs.pixels,
         patches,
@@ -280,6 +288,7 @@ def _forks_of(
         alpha,
         latents=latents,
         stencil=inputs.stencil,
+        tint=tint,
         settings=settings,
         save_options=inputs.sheet.save_options,
     )

@@ -21,6 +21,7 @@ from maskgrid.sampling.forking.progress import Callback  # noqa: TC001 - the sig
 __all__ = [
     "ARGUMENT_NAMES",
     "TEXTS",
+    "AlphaName",
     "ChannelName",
     "CoverageName",
     "DecodeCallback",
@@ -33,6 +34,7 @@ __all__ = [
     "split_options",
 ]
 
+AlphaName = Literal["keep", "new"]
 ChannelName = Literal["alpha", "luminance", "red"]
 CoverageName = Literal["center", "nearest", "area", "max", "min"]
 SharingName = Literal["base"]
@@ -64,6 +66,8 @@ class RunArguments(ControlOptions, total=False):
     cfg: float | None
     control_image: Any
     reference_image: Any
+    background: str | Sequence[int] | None
+    alpha: AlphaName
     coverage: CoverageName
     feather: float | None
     micro_batch: int | None
@@ -101,6 +105,8 @@ class RunOptions:
     cfg: float | None = None
     control_image: Any = None
     reference_image: Any = None
+    background: Any = None
+    alpha: AlphaName = "keep"
     coverage: CoverageName = "center"
     feather: float | None = None
     micro_batch: int | None = None
@@ -141,8 +147,9 @@ class RunOptions:
         """What a record of the run should have besides its controls' defaults, callbacks left out."""
         always = ("rows", "columns", "gap", "margin", "prompt", "negative_prompt", "cfg", "coverage")
         values = {name: getattr(self, name) for name in (*always, "feather", "micro_batch")}
+        values |= {"alpha": self.alpha} if self.alpha != "keep" else {}
         shared = ("sharing", "halo", "base_prompt") if self.sharing is not None else ()
-        others = (*TEXTS, "control_image", "reference_image", "max_pixels", "cell", *shared)
+        others = (*TEXTS, "control_image", "reference_image", "background", "max_pixels", "cell", *shared)
         values |= {name: getattr(self, name) for name in others if getattr(self, name) is not None}
         return {**values, **{name: getattr(self.controls, name) for name in self.chosen}, **self.pipe_kwargs}
 

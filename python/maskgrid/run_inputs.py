@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from maskgrid.errors import InvalidTypeError, InvalidValueError
 from maskgrid.geometry import Grid
+from maskgrid.pictures.background import background_of, check_background
 from maskgrid.pictures.fit_stencil import check_stencil, fit_stencil
 from maskgrid.pictures.flatten_alpha import flatten_alpha
 from maskgrid.pictures.read_mask import read_mask
@@ -87,7 +88,7 @@ def read_inputs(arguments: Mapping[str, Any]) -> RunInputs:
     for name in ("image", "mask"):
         if arguments.get(name) is None:
             raise InvalidTypeError(f"{name} is missing; allowed: a path, a picture, an array or a tensor")
-    sheet = read_sheet(arguments["image"], max_pixels=options.max_pixels)
+    sheet = _read_sheet(arguments["image"], options)
     shape = {"cell": options.cell, "gap": options.gap, "margin": options.margin}
     grid = Grid(options.rows, options.columns, canvas=sheet.pixels.shape[:2], **shape, stride=1)
     mask = read_mask(arguments["mask"], channel=options.mask_channel, max_pixels=options.max_pixels)
@@ -106,6 +107,20 @@ def read_inputs(arguments: Mapping[str, Any]) -> RunInputs:
     )
 
 
+def _read_sheet(image: Any, options: RunOptions) -> Sheet:
+    """The sheet, with what a model is to see under its alpha."""
+    sheet = read_sheet(image, max_pixels=options.max_pixels)
+    if options.alpha == "keep":
+        return replace(sheet, background=background_of(options.background, sheet.pixels))
+    if sheet.pixels.shape[2] == 3:
+        raise InvalidValueError(
+            "alpha is 'new', but the sheet has no alpha; allowed: alpha='keep', or a sheet with alpha, "
+            "such as image.convert('RGBA')"
+        )
+    asked = "auto" if options.background is None else options.background
+    return replace(sheet, background=background_of(asked, sheet.pixels))
+
+
 def _check_numbers(options: RunOptions) -> None:
     """Refuse numbers and callbacks that no sheet, stencil and model go with."""
     for name in ("rows", "columns"):
@@ -113,6 +128,9 @@ def _check_numbers(options: RunOptions) -> None:
     if options.micro_batch is not None:
         check_count("micro_batch", options.micro_batch, 1)
     options.what_is_shared()
+    check_background(options.background)
+    if options.alpha not in ("keep", "new"):
+        raise InvalidValueError(f"alpha is {options.alpha!r}; allowed: 'keep' or 'new'")
     for name in ("cfg", "feather"):
         value = getattr(options, name)
         if value is not None and check_number(name, value) < 0 and name == "feather":

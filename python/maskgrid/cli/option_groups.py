@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from maskgrid.cli.option_types import (
     MODES,
+    background,
     count,
     numbers_pair,
     sampler_name,
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import argparse
 
 __all__ = [
+    "add_alpha",
     "add_controls",
     "add_detect",
     "add_file_output",
@@ -98,6 +100,22 @@ def _add_blend_controls(group: Any) -> None:
         choices=("own", "cells"),
         help="what the sheet is told while the forks are together: one text, or each cell its own "
         "(default: own)",
+    )
+
+
+def add_alpha(group: Any) -> None:
+    """Add what a model sees under a sheet's alpha, and what alpha new cells get."""
+    group.add_argument(
+        "--background",
+        type=background,
+        metavar="COLOUR",
+        help="what the model sees under alpha: #00ff00, or auto for a colour far from the sheet's own "
+        "(default: the colours beside what is hidden go on)",
+    )
+    group.add_argument(
+        "--alpha",
+        choices=("keep", "new"),
+        help="of new cells: keep the sheet's, or new by keying against the background (default: keep)",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 __all__ = [
     "COVERAGES",
     "MODES",
+    "background",
     "cell_and_fork",
     "count",
     "number",
@@ -25,6 +27,15 @@ __all__ = [
 MODES = ("sample", "fork")
 COVERAGES = ("center", "nearest", "area", "max", "min")
 """The names that `maskgrid.ForkPlan` takes, told here so that `--help` needs not import it."""
+
+
+def background(text: str) -> str:
+    """A colour as #rgb or #rrggbb, or auto, as the type of an option."""
+    if text == "auto" or re.fullmatch(r"#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})", text):
+        return text
+    raise argparse.ArgumentTypeError(
+        f"invalid value: {text!r} (allowed: auto, or a colour such as '#00ff00')"
+    )
 
 
 def count(text: str) -> int:

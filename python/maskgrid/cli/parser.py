@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from maskgrid._native import __version__
 from maskgrid.cli.option_groups import (
+    add_alpha,
     add_controls,
     add_detect,
     add_file_output,
@@ -179,6 +180,7 @@ def _sample(parser: argparse.ArgumentParser) -> None:
     )
     add_controls(parser.add_argument_group("how to sample"))
     add_sharing(parser.add_argument_group("what forks share"))
+    add_alpha(parser.add_argument_group("transparency"))
     edges = parser.add_argument_group("the stencil's edge")
     edges.add_argument(
         "--feather",

@@ -31,6 +31,7 @@ _ARGUMENTS = (
         "cfg",
     ),
     *("control_image", "reference_image"),
+    *("background", "alpha"),
     *("mode", "fork_at", "sampler", "schedule", "steps", "seed", "fork_seeds", "denoise", "start_at_step"),
     *("blend", "sheet_conditioning"),
     *("end_at_step", "return_with_leftover_noise", "feather", "coverage", "micro_batch"),
