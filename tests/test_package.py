@@ -101,6 +101,7 @@ def test_the_version_is_one_everywhere():
     workspace = tomllib.loads((ROOT / "Cargo.toml").read_text(encoding="utf-8"))
     assert maskgrid.__version__ == workspace["workspace"]["package"]["version"]
     assert maskgrid.__version__ == importlib.metadata.version("maskgrid")
+    assert f"\nversion: {maskgrid.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
 
 
 def test_the_package_says_that_it_is_typed():

@@ -382,3 +382,13 @@ def test_pictures_are_counted_while_they_are_decoded(monkeypatch):
         "decoded fork 4 of 6  0:26 so far, 0:08 left",
         "decoded fork 6 of 6  0:34 so far, 0:00 left",
     ]
+
+
+def test_background_and_alpha_are_recorded_and_no_colour_is_wrong_usage(files, model_folder, capsys):
+    options = ("--background", "#f0f", "--alpha", "keep")
+    assert main(sample(files, model_folder, "--out", "see_through", *options)) == 0
+    settings = json.loads(Path("see_through/manifest.json").read_text())["runs"][0]["settings"]
+    assert settings["background"] == "#f0f"
+    with pytest.raises(SystemExit, match="2"):
+        main(sample(files, model_folder, "--background", "green"))
+    assert "invalid value: 'green' (allowed: auto, or a colour" in capsys.readouterr().err

@@ -18,7 +18,7 @@ class Block(NamedTuple):
     Attributes:
         page: The file's path in the project.
         line: The number of its first line.
-        language: "python", "sh", or "" where none is named, which is a shell's.
+        language: "python", "sh", "toml", or "" where none is named, which is a shell's.
         code: As written.
     """
 

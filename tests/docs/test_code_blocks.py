@@ -12,12 +12,13 @@ from PIL import Image
 
 from hub import Hub
 from maskgrid import ForkPlan, Grid
+from maskgrid.cli.config_file import parse_options
 from maskgrid.sampling.samplers.euler_step import move
 
 BLOCKS = read_blocks()
 REPOSITORY = "https://github.com/maskgrid/maskgrid/"
 RAW = "https://raw.githubusercontent.com/maskgrid/maskgrid/main/"
-ROWS, COLUMNS = {"README.md": 3}, {"README.md": 4}
+ROWS, COLUMNS = {"README.md": 3, "docs/sheets.md": 2}, {"README.md": 4, "docs/sheets.md": 4}
 
 
 def disc(size: int) -> np.ndarray:
@@ -28,12 +29,14 @@ def disc(size: int) -> np.ndarray:
 
 @pytest.fixture
 def folder_for(tmp_path, monkeypatch) -> Callable[[str], Any]:
-    """A folder with what the pages speak of: a sheet, a stencil, a drawn mask."""
+    """A folder with what the pages speak of: a sheet, one with alpha, a stencil, a drawn mask."""
 
     def make(page: str) -> Any:
         rows, columns = ROWS.get(page, 3), COLUMNS.get(page, 3)
         pixels = np.random.default_rng(0).integers(0, 256, (16 * rows, 16 * columns, 3), np.uint8)
         Image.fromarray(pixels).save(tmp_path / "sheet.png")
+        sprites = np.dstack([pixels, np.tile(disc(16), (rows, columns))])
+        Image.fromarray(sprites).save(tmp_path / "sprites.png")
         Image.fromarray(disc(16)).save(tmp_path / "stencil.png")
         Image.fromarray(disc(16)).save(tmp_path / "drawn.png")
         monkeypatch.chdir(tmp_path)
@@ -65,12 +68,20 @@ def ids(blocks: list[Any]) -> list[str]:
 
 
 PYTHON_PAGES = sorted({block.page for block in BLOCKS if block.language == "python"})
+CONFIGS = [block for block in BLOCKS if block.language == "toml"]
 SHELL = [block for block in BLOCKS if block.language in ("sh", "")]
 
 
 def test_no_block_is_left_out():
-    assert {block.language for block in BLOCKS} <= {"python", "sh", ""}
+    assert {block.language for block in BLOCKS} <= {"python", "sh", "toml", ""}
     assert len(BLOCKS) >= 14
+
+
+@pytest.mark.parametrize("block", CONFIGS, ids=ids(CONFIGS))
+def test_a_file_of_options_is_one(block, tmp_path):
+    (tmp_path / "run.toml").write_text(block.code)
+    options = vars(parse_options(["sample", "--config", str(tmp_path / "run.toml")]))
+    assert {"image", "mask", "model"} <= {name for name, value in options.items() if value is not None}
 
 
 @pytest.mark.parametrize("page", PYTHON_PAGES)

@@ -7,18 +7,24 @@ from typing import TYPE_CHECKING, Any
 from maskgrid.cli.option_types import (
     MODES,
     OFFLOADS,
+    background,
     count,
     lora,
     numbers_pair,
+    pixels_or_share,
+    position,
     sampler_name,
     schedule_name,
     seeds,
+    zoom_factor,
 )
 
 if TYPE_CHECKING:
     import argparse
 
 __all__ = [
+    "add_alpha",
+    "add_cells",
     "add_controls",
     "add_detect",
     "add_file_output",
@@ -30,6 +36,7 @@ __all__ = [
     "add_reading",
     "add_running",
     "add_sharing",
+    "add_zoom",
 ]
 
 
@@ -104,12 +111,60 @@ def _add_blend_controls(group: Any) -> None:
     )
 
 
+def add_alpha(group: Any) -> None:
+    """Add what a model sees under a sheet's alpha, and what alpha new cells get."""
+    group.add_argument(
+        "--background",
+        type=background,
+        metavar="COLOUR",
+        help="what the model sees under alpha: #00ff00, or auto for a colour far from the sheet's own "
+        "(default: the colours beside what is hidden go on)",
+    )
+    group.add_argument(
+        "--alpha",
+        choices=("keep", "new"),
+        help="of new cells: keep the sheet's, or new by keying against the background (default: keep)",
+    )
+
+
 def add_detect(parser: argparse.ArgumentParser, more: str) -> None:
     """Add `--detect`; `more` ends its help."""
     parser.add_argument(
         "--detect",
         action="store_true",
         help=f"find rows, columns, gap and margin in the pixels, and say them and the runners-up{more}",
+    )
+
+
+def add_cells(parser: Any) -> None:
+    """Add which cells are meant."""
+    parser.add_argument(
+        "--cells",
+        nargs="+",
+        type=position,
+        metavar="ROW,COLUMN",
+        help="only these, counted from 0; prompts may then be one for each of them (default: all)",
+    )
+
+
+def add_zoom(parser: Any) -> None:
+    """Add how large the model sees cells; not given is None, so that the package's defaults count."""
+    parser.add_argument(
+        "--zoom",
+        type=zoom_factor,
+        metavar="FACTOR",
+        help="show each cell with its context so many times larger to the model, as a canvas of its own; "
+        "auto brings it to the model's own size (default: the sheet as it is)",
+    )
+    parser.add_argument(
+        "--context",
+        type=pixels_or_share,
+        metavar="SIZE",
+        help="around a zoomed cell: whole pixels, or with a point a share of the cell (default: nothing "
+        "where the stencil leaves a rim of the cell, else 0.25)",
+    )
+    parser.add_argument(
+        "--zoom-filter", choices=("lanczos", "nearest"), help="nearest keeps pixel art (default: lanczos)"
     )
 
 

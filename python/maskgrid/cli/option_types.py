@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,16 +15,20 @@ __all__ = [
     "COVERAGES",
     "MODES",
     "OFFLOADS",
+    "background",
     "cell_and_fork",
     "count",
+    "fork_number",
     "lora",
     "number",
     "numbers_pair",
+    "pixels_or_share",
     "position",
     "sampler_name",
     "schedule_name",
     "seeds",
     "share",
+    "zoom_factor",
 ]
 
 MODES = ("sample", "fork")
@@ -31,6 +36,15 @@ COVERAGES = ("center", "nearest", "area", "max", "min")
 """The names that `maskgrid.ForkPlan` takes, told here so that `--help` needs not import it."""
 OFFLOADS = ("model", "sequential", "group")
 """Those of `maskgrid.load_pipeline.OFFLOADS`, likewise."""
+
+
+def background(text: str) -> str:
+    """A colour as #rgb or #rrggbb, or auto, as the type of an option."""
+    if text == "auto" or re.fullmatch(r"#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})", text):
+        return text
+    raise argparse.ArgumentTypeError(
+        f"invalid value: {text!r} (allowed: auto, or a colour such as '#00ff00')"
+    )
 
 
 def count(text: str) -> int:
@@ -76,6 +90,25 @@ def position(text: str) -> tuple[int, int]:
     if len(values) != 2:
         raise argparse.ArgumentTypeError(f"invalid value: {text!r} (allowed: ROW,COLUMN, counted from 0)")
     return _whole(values[0]), _whole(values[1])
+
+
+def zoom_factor(text: str) -> float | str:
+    """A factor, or the word auto, as the type of an option."""
+    return text if text == "auto" else number(text)
+
+
+def pixels_or_share(text: str) -> float:
+    """Whole pixels, or with a point a share, as the type of an option."""
+    value = number(text)
+    return value if "." in text else int(value)
+
+
+def fork_number(text: str) -> int:
+    """The number of a fork, as the type of an option."""
+    value = _whole(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"invalid value: {text!r} (allowed: whole numbers from 0)")
+    return value
 
 
 def seeds(text: str) -> str | list[int]:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from maskgrid._native import __version__
 from maskgrid.cli.option_groups import (
+    add_alpha,
+    add_cells,
     add_controls,
     add_detect,
     add_file_output,
@@ -22,12 +24,14 @@ from maskgrid.cli.option_groups import (
     add_reading,
     add_running,
     add_sharing,
+    add_zoom,
 )
 from maskgrid.cli.option_types import (
     COVERAGES,
     MODES,
     cell_and_fork,
     count,
+    fork_number,
     number,
     position,
     share,
@@ -160,8 +164,23 @@ def _sample(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="a .toml file with options by name, paths relative to it; what is typed goes before it",
     )
+    parser.add_argument(
+        "--from-fork",
+        type=fork_number,
+        metavar="FORK",
+        help="with --from: go on from this fork of the folder, which is the sheet then, with its own cell",
+    )
     add_folder_output(parser, "out/forks")
     add_running(parser)
+    which = parser.add_argument_group("which cells, how many tries")
+    add_cells(which)
+    which.add_argument(
+        "--variants",
+        type=count,
+        metavar="N",
+        help="tries of each cell, the seed counted on from try to try (default: 1)",
+    )
+    add_zoom(parser.add_argument_group("small cells"))
     words = parser.add_argument_group("what to draw")
     drawn = words.add_mutually_exclusive_group()
     drawn.add_argument(
@@ -189,6 +208,7 @@ def _sample(parser: argparse.ArgumentParser) -> None:
     )
     add_controls(parser.add_argument_group("how to sample"))
     add_sharing(parser.add_argument_group("what forks share"))
+    add_alpha(parser.add_argument_group("transparency"))
     edges = parser.add_argument_group("the stencil's edge")
     edges.add_argument(
         "--feather",
@@ -237,6 +257,8 @@ def _batch(parser: argparse.ArgumentParser) -> None:
 def _plan(parser: argparse.ArgumentParser) -> None:
     add_inputs(parser, required=True)
     add_detect(parser, "; without --mask that is all")
+    add_cells(parser)
+    add_zoom(parser)
     scale = parser.add_mutually_exclusive_group()
     scale.add_argument(
         "--model", default="bundled", help="as for sample: its pixels per latent cell (default: %(default)s)"

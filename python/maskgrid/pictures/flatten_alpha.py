@@ -1,4 +1,4 @@
-"""Pictures that only a model looks at, laid over black or white, so that no alpha hides anything."""
+"""Pictures that only a model looks at, laid over one colour, so that no alpha hides anything."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 __all__ = ["flatten_alpha"]
 
 
-def flatten_alpha(pixels: NDArray[np.uint8], ground: int) -> NDArray[np.uint8]:
-    """A picture laid over a grey ground, so that what its alpha hides reaches no model.
+def flatten_alpha(pixels: NDArray[np.uint8], ground: int | tuple[int, int, int]) -> NDArray[np.uint8]:
+    """A picture laid over a ground of one colour, so that what its alpha hides reaches no model.
 
     Args:
         pixels: (H, W, 3) or (H, W, 4) uint8; the fourth channel is alpha.
-        ground: The level of the ground, 0 (black) to 255 (white).
+        ground: The ground's level, 0 (black) to 255 (white), or its red, green and blue.
 
     Returns:
         (H, W, 3) uint8: c * a / 255 + ground * (1 - a / 255), rounded; the colours themselves where alpha is
@@ -27,6 +27,6 @@ def flatten_alpha(pixels: NDArray[np.uint8], ground: int) -> NDArray[np.uint8]:
     if pixels.shape[2] == 3:
         return colours
     alpha = pixels[..., 3:].astype(np.uint32)
-    mixed = (colours * alpha + ground * (255 - alpha) + 127) // 255
+    mixed = (colours * alpha + np.asarray(ground, np.uint32) * (255 - alpha) + 127) // 255
     result: NDArray[np.uint8] = mixed.astype(np.uint8)
     return result

@@ -7,10 +7,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from maskgrid.pictures.fill_hidden import fill_hidden
+from maskgrid.pictures.flatten_alpha import flatten_alpha
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from maskgrid.pictures.background import Colour
 
 __all__ = ["Sheet"]
 
@@ -25,6 +28,7 @@ class Sheet:
         dpi: Horizontal and vertical resolution in pixels per inch; None where the file names none.
         mode: How Pillow calls what was read, such as "P" for a palette; "array" for arrays and tensors.
         notes: What did not stay as it was, in words; empty where everything did.
+        background: What a model sees under alpha; None for the colours beside what is hidden.
     """
 
     pixels: NDArray[np.uint8]
@@ -32,10 +36,13 @@ class Sheet:
     dpi: tuple[float, float] | None = None
     mode: str = "array"
     notes: tuple[str, ...] = ()
+    background: Colour | None = None
 
     @cached_property
     def colours(self) -> NDArray[np.uint8]:
         """(H, W, 3) uint8: what a model may see, without what lies hidden under alpha 0."""
+        if self.background is not None:
+            return flatten_alpha(self.pixels, self.background)
         return fill_hidden(self.pixels)
 
     @property
