@@ -73,7 +73,7 @@ def measure_ground(
     red, green, blue = np.median(samples, 0).tolist()
     spread = np.sqrt(((samples - (red, green, blue)) ** 2).sum(1))
     # Soft edges are among those that are only near, so the middle of the distances counts and not their end.
-    noise = float(np.quantile(spread, 0.95) * 1.25 if certain else 4 * np.median(spread))
+    noise = float(np.quantile(spread, 0.99) * 1.25 if certain else 4 * np.median(spread))
     is_found = noise <= _LOUD and bool(np.hypot.reduce(np.subtract((red, green, blue), background)) < _NEAR)
     return Ground((red, green, blue), min(max(noise, _QUIET), _LOUD), is_found)
 
