@@ -106,8 +106,13 @@ sdist: $(CREATED) ## Build the source archive, and a wheel from it that is tried
 	$(RUN) -m pip wheel --quiet --no-deps --wheel-dir $(DIST)/from-source $(DIST)/*.tar.gz
 	$(RUN) tools/wheel_smoke.py $(DIST)/from-source/*.whl
 
+.PHONY: website
+website: $(READY) ## Build the documentation as a website, and check its links, in out/website
+	$(RUN) -m pip install --quiet 'maskgrid[docs]'
+	$(RUN) tools/build_website.py
+
 .PHONY: docs
-docs: $(READY) ## Draw the pictures of docs/ again and build the documentation of the core
+docs: website ## Draw the pictures of docs/ again, build the website and the documentation of the core
 	@for script in tools/plot_*.py; do \
 	  if [ -e "$$script" ]; then echo "== $$script"; $(RUN) "$$script"; fi; \
 	done

@@ -1,0 +1,1 @@
+"""Makes the documentation's website: gathers pages, writes the reference, checks what was built."""
