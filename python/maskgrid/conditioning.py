@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from maskgrid.errors import InvalidTypeError, InvalidValueError
 from maskgrid.pictures.pixel_arrays import extend_border, to_pil
+from maskgrid.pictures.resize_picture import resize_pixels
 from maskgrid.run_arguments import TEXTS, nearest_argument
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from maskgrid.geometry import Size
     from maskgrid.hosts.diffusers import DiffusersHost
     from maskgrid.run_arguments import RunOptions
     from maskgrid.run_inputs import RunInputs
@@ -47,9 +47,9 @@ def conditioning_of(host: DiffusersHost, inputs: RunInputs, plan: RunPlan) -> di
         told[host.family.cfg] = options.cfg
     told |= {name: plan.of_forks(text) for name, text in inputs.texts.items()}
     for name, given in inputs.pictures.items():
-        canvas = plan.forks.grid.canvas if name == "control_image" else None
+        of_sheet = plan if name == "control_image" else None
         several = isinstance(given, list)
-        pictures = [_picture(each, canvas) for each in (given if isinstance(given, list) else [given])]
+        pictures = [_picture(each, of_sheet) for each in (given if isinstance(given, list) else [given])]
         told[_own_name(host, name)] = pictures if several else pictures[0]
     if host.control_argument and told.get(host.control_argument) is None:
         raise InvalidValueError(
@@ -74,9 +74,11 @@ def _check_words(host: DiffusersHost, options: RunOptions) -> None:
     host.check_arguments(options.pipe_kwargs)
 
 
-def _picture(image: NDArray[np.uint8], canvas: Size | None) -> Any:
-    """A picture as a PIL image without alpha; a ControlNet's continued like the sheet."""
-    return to_pil(image if canvas is None else extend_border(image, canvas))
+def _picture(image: NDArray[np.uint8], plan: RunPlan | None) -> Any:
+    """A picture as a PIL image without alpha; a ControlNet's enlarged and continued like the sheet."""
+    if plan is None:
+        return to_pil(image)
+    return to_pil(extend_border(resize_pixels(image, plan.size, plan.resampling), plan.canvas))
 
 
 def _own_name(host: DiffusersHost, name: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch.nn.functional import interpolate
 
 from maskgrid.errors import (
     MaskGridWarning,
@@ -18,6 +19,7 @@ from maskgrid.errors import (
 from maskgrid.hosts.diffusers.vae_precision import explain_short_memory
 from maskgrid.pictures.key_alpha import key_alpha, uncover
 from maskgrid.pictures.pixel_arrays import extend_border
+from maskgrid.pictures.resize_picture import resize_pixels
 from maskgrid.sampling import ForkLatents
 
 if TYPE_CHECKING:
@@ -26,28 +28,42 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from maskgrid.geometry import Size
+    from maskgrid._native import Rect
     from maskgrid.hosts.diffusers import DiffusersHost
     from maskgrid.result.forks import Forks
     from maskgrid.run_inputs import RunInputs
+    from maskgrid.run_plan import RunPlan
 
-__all__ = ["decode_forks", "eight_bit_picture", "encode_sheet", "finish_as_pictures"]
+__all__ = ["decode_forks", "eight_bit_picture", "encode_views", "finish_as_pictures"]
 
 
-def encode_sheet(host: DiffusersHost, pixels: NDArray[np.uint8], canvas: Size) -> Tensor:
-    """Latents of a sheet, continued by its border pixels to the network's canvas.
+def encode_views(host: DiffusersHost, pixels: NDArray[np.uint8], plan: RunPlan) -> Tensor:
+    """Latents of what the network reads: the sheet, or a window for each cell, continued to its canvas.
+
+    Args:
+        host: The pipeline's, whose VAE encodes.
+        pixels: (H, W, 3) uint8, the sheet.
+        plan: What the network reads of it, and how large.
+
+    Returns:
+        (v, 1, C, h, w), one for each of the plan's views.
 
     Raises:
-        AutoencoderError: It did not fit into memory.
+        AutoencoderError: One did not fit into memory.
     """
-    tensor = torch.from_numpy(extend_border(pixels, canvas)).permute(2, 0, 1)[None].float()
-    return host.encode(tensor / 127.5 - 1)
+    latents = []
+    for view in plan.views:
+        seen = resize_pixels(pixels[view.slices], plan.size, plan.resampling)
+        tensor = torch.from_numpy(extend_border(seen, plan.canvas)).permute(2, 0, 1)[None].float()
+        latents.append(host.encode(tensor / 127.5 - 1))
+    return torch.stack(latents)
 
 
 def decode_forks(
     host: DiffusersHost,
     latents: ForkLatents,
     inputs: RunInputs,
+    plan: RunPlan,
     *,
     hand_over: Callable[[ForkLatents, NDArray[np.uint8]], Forks],
 ) -> Forks:
@@ -57,6 +73,7 @@ def decode_forks(
         host: The pipeline's, whose VAE decodes.
         latents: What was sampled.
         inputs: Whose sheet, and who is told of each picture.
+        plan: What the network read for each fork.
         hand_over: Makes the result of latents and their (n, h, w, C) uint8 cells.
 
     Returns:
@@ -69,14 +86,16 @@ def decode_forks(
     """
     done, shape = 0, (*inputs.grid.cell, inputs.pixels.shape[2])
     patches: NDArray[np.uint8] = np.empty((0, *shape), np.uint8)
-    in_windows = inputs.options.sharing is not None and host.decodes_cells
+    in_windows = inputs.options.sharing is not None and host.decodes_cells and plan.factor == 1
     windows = _decode_windows(host, latents, inputs) if in_windows else None
     try:
         patches = np.empty((len(latents), *shape), np.uint8)
         for patch, number, cell in zip(patches, latents.numbers, latents.cells, strict=True):
-            slices = inputs.grid.cell_rect(cell).slices
-            patch[...] = inputs.pixels[slices]
-            picture = _decode_cell(host, latents[number], cell, slices) if windows is None else next(windows)
+            patch[...] = inputs.pixels[inputs.grid.cell_rect(cell).slices]
+            if windows is None:
+                picture = _decode_cell(host, latents[number], cell, plan.view_of(number), plan)
+            else:
+                picture = next(windows)
             if picture is not None:
                 patch[...] = _with_alpha(eight_bit_picture(picture), patch, inputs)
             done += 1
@@ -95,15 +114,21 @@ def decode_forks(
     return hand_over(latents, patches)
 
 
-def _decode_cell(
-    host: DiffusersHost, latent: Tensor, cell: int, slices: tuple[slice, slice]
-) -> Tensor | None:
+def _decode_cell(host: DiffusersHost, latent: Tensor, cell: int, view: Rect, plan: RunPlan) -> Tensor | None:
     """(3, height, width) of a fork's cell in [-1, 1], cut out of its canvas; None if that is flagged."""
     picture = host.decode(latent)
     if host.is_flagged(picture):
         _warn_of_flagged(cell)
         return None
-    return picture[0, :, *slices]
+    rect, (height, width) = plan.grid.cell_rect(cell), plan.size
+    seen = picture[:, :, :height, :width]
+    if (height, width) != tuple(view.size):
+        mode = "area" if plan.resampling == "nearest" else "bicubic"
+        smooth = {} if mode == "area" else {"antialias": True, "align_corners": False}
+        seen = interpolate(seen, size=tuple(view.size), mode=mode, **smooth).clamp(-1, 1)
+    return seen[
+        0, :, rect.top - view.top : rect.bottom - view.top, rect.left - view.left : rect.right - view.left
+    ]
 
 
 def _decode_windows(

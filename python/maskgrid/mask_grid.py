@@ -8,20 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from maskgrid.conditioning import conditioning_of, has_own_texts
-from maskgrid.encode_decode import decode_forks, eight_bit_picture, encode_sheet, finish_as_pictures
+from maskgrid.encode_decode import decode_forks, eight_bit_picture, encode_views, finish_as_pictures
 from maskgrid.errors import MaskGridError
 from maskgrid.hosts.diffusers import DiffusersHost
 from maskgrid.load_pipeline import load_pipeline
 from maskgrid.pictures.mix_alpha import mix_patches
 from maskgrid.pictures.pixel_arrays import to_pil
-from maskgrid.result.fork_records import run_settings
+from maskgrid.result.fork_records import RunRecord, records_of_run, run_settings
 from maskgrid.result.forks import Forks
 from maskgrid.result.repeat_runs import recorded_model, repeat_runs
 from maskgrid.run_arguments import RunArguments, call_signature, pipeline_words_apart
 from maskgrid.run_inputs import read_inputs
 from maskgrid.run_log import RunLog
 from maskgrid.run_plan import plan_run
-from maskgrid.sampling import prepare_forks
+from maskgrid.sampling import ForkMasks, prepare_forks
 
 if TYPE_CHECKING:
     import os
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from PIL.Image import Image
+    from torch import Tensor
 
     from maskgrid.run_inputs import RunInputs
     from maskgrid.run_plan import RunPlan
@@ -113,6 +114,16 @@ class MaskGrid:
             cell: Size of a cell in pixels; default the largest that fits. `Grid.detect` finds it.
             gap: Pixels between cells.
             margin: Pixels around the cells; with `cell`, before the first.
+            cells: The cells to fork, by number or as (row, column); default all. A list of prompts or seeds
+                may then have one for each of these.
+            variants: Tries of each cell, 1 to 4096. The seed counts on from try to try, and `forks[row,
+                column, k]` is try k of a cell. Sampled together, each try is a sheet of its own.
+            zoom: How many times larger the model sees a cell and its context, as a canvas of its own; "auto"
+                for what brings them to the model's own size. Without a mode, cells are then sampled alone; in
+                `mode="sample"` the sheet is enlarged as a whole. See docs/sheets.md.
+            context: What a zoomed cell has around it: an int is pixels, a float a share of the cell's sides;
+                default nothing where the stencil leaves a rim of the cell, a quarter of the cell elsewhere.
+            zoom_filter: "lanczos", or "nearest" for pixel art, which takes whole factors.
             prompt: For all cells; or one for each, as a list or a table of rows. A run that samples the forks
                 together then samples each cell with its own (`sheet_conditioning="cells"`).
             negative_prompt: Likewise, as are prompt_2, negative_prompt_2 and so on where there are such.
@@ -142,7 +153,8 @@ class MaskGrid:
                 schedule, steps, seed, fork_seeds (a list or table like the prompts), denoise and so on.
 
         Returns:
-            The forks, one for each cell whose stencil is not empty.
+            The forks, one for each cell whose stencil is not empty; of several variants first one for each
+            cell, then the next.
 
         Raises:
             InvalidTypeError: An object, dtype or argument that is not allowed.
@@ -159,22 +171,23 @@ class MaskGrid:
     def run(self, inputs: RunInputs) -> Forks:
         """Make the forks of what `maskgrid.run_inputs.read_inputs` read, as the call itself does."""
         log = RunLog()
-        plan = plan_run(inputs, stride=self.host.stride, align=self.host.family.align)
+        host = self.host
+        plan = plan_run(inputs, stride=host.stride, align=host.family.align, side=host.side)
         told = conditioning_of(self.host, inputs, plan)
         controls = _controls_of_forks(inputs, plan, told)
-        hand_over = partial(_forks_of, inputs, plan, {**_settings(inputs, controls), **self._source})
+        hand_over = partial(_forks_of, inputs, plan, {**_settings(inputs), **self._source})
         inputs = log.listening(inputs)
-        decode = partial(self._decode, inputs=inputs, hand_over=hand_over, log=log)
+        decode = partial(self._decode, inputs=inputs, plan=plan, hand_over=hand_over, log=log)
         with self.host.reserve(), log.run(inputs, plan, self.host.name), finish_as_pictures(decode):
-            sheet = encode_sheet(self.host, inputs.sheet.colours, plan.forks.grid.canvas)
+            sheets = encode_views(self.host, inputs.sheet.colours, plan)
             table = self.host.table(plan.latent_size, inputs.options.steps)
             sampling = prepare_forks(
-                sheet,
-                plan.forks,
+                *_sheets_and_masks(sheets, plan),
                 controls,
                 table=table,
                 micro_batch=inputs.options.micro_batch,
                 callback=inputs.options.callback,
+                own_sheets=plan.windows is not None,
             )
             sharing = inputs.options.what_is_shared()
             return decode(self.host.run(sampling, inputs.options.steps, told, sharing=sharing))
@@ -184,7 +197,9 @@ class MaskGrid:
 
         Args:
             manifest: A `manifest.json`, or the folder that `Forks.save` wrote it to.
-            **changes: Arguments to use in place of the manifest's.
+            **changes: Arguments to use in place of the manifest's. With `from_fork` the number of a fork to
+                go on from, `again(folder, from_fork=5, denoise=0.4)`: the sheet is then that fork's picture,
+                and its cell alone is forked unless `cells` says otherwise.
 
         Returns:
             The forks; with the same pipeline and versions on the same machine bit for bit as they were.
@@ -216,11 +231,12 @@ class MaskGrid:
         latents: ForkLatents,
         *,
         inputs: RunInputs,
+        plan: RunPlan,
         hand_over: partial[Forks],
         log: RunLog,
     ) -> Forks:
         with log.decoding(len(latents)):
-            return decode_forks(self.host, latents, inputs, hand_over=hand_over)
+            return decode_forks(self.host, latents, inputs, plan, hand_over=hand_over)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (type(self), self.host.pipe, self.host.wait, self._source)
@@ -260,12 +276,24 @@ def _controls_of_forks(inputs: RunInputs, plan: RunPlan, told: dict[str, Any]) -
     controls, chosen = inputs.options.controls, inputs.options.chosen
     if "sheet_conditioning" not in chosen and has_own_texts(told):
         controls = replace(controls, sheet_conditioning="cells")
-    return replace(controls, fork_seeds=plan.of_forks(inputs.seeds))
+    return replace(controls, fork_seeds=plan.seeds_of_forks(inputs.seeds, controls.seed))
 
 
-def _settings(inputs: RunInputs, controls: Controls) -> dict[str, Any]:
-    """What `MaskGrid` has a manifest tell of its run."""
-    return run_settings(controls, inputs.options.told())
+def _sheets_and_masks(sheets: Tensor, plan: RunPlan) -> tuple[Tensor, ForkMasks]:
+    """The sheet that forks are of, or one for each, and where each may change."""
+    if plan.windows is None:
+        return sheets[0], ForkMasks.from_plan(plan.forks).repeat(plan.variants)
+    masks = ForkMasks.of_own_sheets(plan.windows.coverages, plan.forks.cells, plan.grid)
+    return sheets.repeat(plan.variants, *(1,) * (sheets.ndim - 1)), masks.repeat(plan.variants)
+
+
+def _settings(inputs: RunInputs) -> dict[str, Any]:
+    """What `MaskGrid` has a manifest tell of its run; lists have an item for each cell of the sheet."""
+    told = inputs.options.told()
+    if inputs.options.cells is not None:
+        told |= {name: text for name, text in inputs.texts.items() if isinstance(text, list)}
+        told |= {"fork_seeds": inputs.seeds} if "fork_seeds" in told else {}
+    return run_settings(inputs.options.controls, told)
 
 
 def _forks_of(
@@ -276,6 +304,7 @@ def _forks_of(
     patches: NDArray[np.uint8],
 ) -> Forks:
     """The result: the sheet, and for each fork the one cell that is new."""
+    run = RunRecord(settings, inputs.stencil)
     tint = plan.alpha if len(plan.alpha) == 1 else plan.alpha[list(latents.cells)]
     alpha = tint
     if inputs.options.alpha == "new":
@@ -287,8 +316,7 @@ def _forks_of(
         plan.grid,
         alpha,
         latents=latents,
-        stencil=inputs.stencil,
+        records=records_of_run(run, latents.cells, plan.grid, latents.numbers, latents.variants),
         tint=tint,
-        settings=settings,
         save_options=inputs.sheet.save_options,
     )

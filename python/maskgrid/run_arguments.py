@@ -15,8 +15,11 @@ from typing import Any, Literal, Required, get_type_hints
 from maskgrid.errors import InvalidTypeError, InvalidValueError
 from maskgrid.hosts.diffusers.pipeline_arguments import TEXTS
 from maskgrid.hosts.sharing.shared_network import BasePrompt, Sharing
+from maskgrid.pictures.resize_picture import ZoomFilter  # noqa: TC001 - the signature's types are read
 from maskgrid.sampling import CONTROL_NAMES, ControlOptions, Controls
+from maskgrid.sampling.controls import MODES
 from maskgrid.sampling.forking.progress import Callback  # noqa: TC001 - the signature's types are read
+from maskgrid.zoom_windows import Zoom
 
 __all__ = [
     "ARGUMENT_NAMES",
@@ -41,6 +44,8 @@ SharingName = Literal["base"]
 DecodeCallback = Callable[[int, int], object]
 """Told how many pictures are decoded, and of how many."""
 Pixels = int | tuple[int, int]
+Cells = Sequence[int] | Sequence[tuple[int, int]]
+"""Numbers of cells, row by row from 0, or rows and columns."""
 Texts = str | Sequence[str] | Sequence[Sequence[str]]
 """One for all cells, one for each, or a table of rows."""
 
@@ -57,6 +62,11 @@ class RunArguments(ControlOptions, total=False):
     cell: Pixels | None
     gap: Pixels
     margin: Pixels
+    cells: Cells | None
+    variants: int
+    zoom: float | Literal["auto"] | None
+    context: float | None
+    zoom_filter: ZoomFilter
     prompt: Texts | None
     negative_prompt: Texts | None
     prompt_2: Texts | None
@@ -96,6 +106,11 @@ class RunOptions:
     cell: Pixels | None = None
     gap: Pixels = 0
     margin: Pixels = 0
+    cells: Cells | None = None
+    variants: int = 1
+    zoom: float | Literal["auto"] | None = None
+    context: float | None = Zoom.context
+    zoom_filter: ZoomFilter = Zoom.resampling
     prompt: Any = None
     negative_prompt: Any = None
     prompt_2: Any = None
@@ -126,6 +141,37 @@ class RunOptions:
         schedule = self.controls.schedule
         return self.controls.steps if isinstance(schedule, str) else len(schedule) - 1
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether the forks of a run part at its beginning, so that each is sampled alone."""
+        fork_at = self.controls.fork_at
+        return fork_at == 0 if fork_at is not None else not MODES[self.controls.mode]
+
+    def asked_zoom(self) -> Zoom | None:
+        """The zoom that was asked for; None where the model sees the sheet as large as it is.
+
+        Raises:
+            InvalidTypeError: See `Zoom`, as for the next one.
+            InvalidValueError: A context without a zoom or of cells that are sampled together, or sharing.
+        """
+        asked = Zoom(1 if self.zoom is None else self.zoom, self.context, self.zoom_filter)
+        if self.zoom is None and asked != Zoom(1):
+            raise InvalidValueError(
+                f"context is {self.context} and zoom_filter {self.zoom_filter!r} without zoom; "
+                "allowed: zoom='auto' or a factor"
+            )
+        if self.zoom is not None and self.context is not None and not self.is_alone:
+            raise InvalidValueError(
+                f"context is {self.context}, but the cells are sampled together in the enlarged sheet; "
+                "allowed: mode='fork'"
+            )
+        if self.zoom is not None and self.is_alone and self.sharing is not None:
+            raise InvalidValueError(
+                f"sharing is {self.sharing!r}, but with a zoom each fork has a canvas of its own; "
+                "allowed: one or the other"
+            )
+        return None if self.zoom is None else asked
+
     def what_is_shared(self) -> Sharing | None:
         """What the forks share in the network; None for nothing.
 
@@ -149,7 +195,11 @@ class RunOptions:
         values = {name: getattr(self, name) for name in (*always, "feather", "micro_batch")}
         values |= {"alpha": self.alpha} if self.alpha != "keep" else {}
         shared = ("sharing", "halo", "base_prompt") if self.sharing is not None else ()
-        others = (*TEXTS, "control_image", "reference_image", "background", "max_pixels", "cell", *shared)
+        tries = ("variants",) if self.variants != 1 else ()
+        zoomed = () if self.zoom is None else ("zoom", "context", "zoom_filter")
+        shared = (*shared, *tries, *zoomed)
+        pictures = ("control_image", "reference_image", "background", "max_pixels")
+        others = (*TEXTS, *pictures, "cell", "cells", *shared)
         values |= {name: getattr(self, name) for name in others if getattr(self, name) is not None}
         return {**values, **{name: getattr(self.controls, name) for name in self.chosen}, **self.pipe_kwargs}
 
@@ -182,6 +232,8 @@ _FOREIGN = {
     "fork_seed": "fork_seeds",
     "seeds": "fork_seeds",
     "cols": "columns",
+    "tries": "variants",
+    "num_variants": "variants",
     "latents": "noise",
     "batch_size": "micro_batch",
     "num_images_per_prompt": "micro_batch",
@@ -225,11 +277,14 @@ def split_options(arguments: Mapping[str, Any]) -> RunOptions:
             raise InvalidTypeError(f"{name} is among pipe_kwargs; allowed: {name} as an argument of its own")
     controls = {name: value for name, value in given.items() if name in CONTROL_NAMES}
     own = {name: value for name, value in given.items() if name in _OWN_NAMES}
+    if own.get("zoom") is not None and not {"mode", "fork_at"} & controls.keys():
+        # Where cells are enlarged one by one they can't be together.
+        controls["mode"] = "fork"
     return RunOptions(
         **own,
         controls=Controls(**controls),
         pipe_kwargs={**matched, **pipe_kwargs},
-        chosen=frozenset(controls),
+        chosen=frozenset(controls) & frozenset(given),
         matched=frozenset(matched),
     )
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from maskgrid.errors import InvalidTypeError, InvalidValueError
 from maskgrid.geometry import Grid
+from maskgrid.geometry.cell_lists import cell_numbers, list_for_cells
 from maskgrid.pictures.background import background_of, check_background
 from maskgrid.pictures.fit_stencil import check_stencil, fit_stencil
 from maskgrid.pictures.flatten_alpha import flatten_alpha
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RunInputs", "read_inputs"]
 
+_MOST_VARIANTS = 4096
 _GROUNDS = {"control_image": 0, "reference_image": 255}
 """What pictures with alpha are laid over: lines and depths are drawn on black, things stand before white."""
 
@@ -44,8 +46,9 @@ class RunInputs:
         grid: Where the cells lie in it, in pixels: stride 1.
         stencil: (h, w), (N, h, w) or (N, h, w, C), white may change.
         notes: What was done to the sheet and which part of a picture was taken as the stencil, in words.
-        texts: By name, one for all cells or a list with one for each.
-        seeds: "same", "increment", or a list with one for each cell.
+        cells: Which cells are forked, by number and each once.
+        texts: By name, one for all cells or a list with one for each of the sheet.
+        seeds: "same", "increment", or a list with one for each of the sheet.
         pictures: By name, what a ControlNet or the network itself goes by: (h, w, 3) uint8 each.
     """
 
@@ -54,6 +57,7 @@ class RunInputs:
     grid: Grid
     stencil: NDArray[Any]
     notes: tuple[str, ...]
+    cells: tuple[int, ...]
     texts: Mapping[str, str | list[str]]
     seeds: str | list[int]
     pictures: Mapping[str, NDArray[np.uint8] | list[NDArray[np.uint8]]]
@@ -93,16 +97,23 @@ def read_inputs(arguments: Mapping[str, Any]) -> RunInputs:
     grid = Grid(options.rows, options.columns, canvas=sheet.pixels.shape[:2], **shape, stride=1)
     mask = read_mask(arguments["mask"], channel=options.mask_channel, max_pixels=options.max_pixels)
     stencil = fit_stencil(mask.values, grid)
-    check_stencil(stencil, grid, options.coverage)
-    texts = {name: _per_cell(getattr(options, name), name, grid, str) for name in TEXTS}
+    chosen = cell_numbers(options.cells, grid)
+    if options.zoom is not None and options.is_alone and options.control_image is not None:
+        raise InvalidValueError(
+            "control_image is as large as the sheet, and with a zoom each cell is a canvas of its own; "
+            "allowed: no zoom, or mode='sample'"
+        )
+    check_stencil(stencil, grid, options.coverage, sorted(chosen))
+    texts = {name: _per_cell(getattr(options, name), name, grid, chosen) for name in TEXTS}
     return RunInputs(
         options=options,
         sheet=sheet,
         grid=grid,
         stencil=stencil,
         notes=(*(f"image: {note}" for note in sheet.notes), *([f"mask: {mask}"] if str(mask) else [])),
+        cells=tuple(sorted(chosen)),
         texts={name: text for name, text in texts.items() if text is not None},
-        seeds=_per_cell(options.controls.fork_seeds, "fork_seeds", grid, int),
+        seeds=_per_cell(options.controls.fork_seeds, "fork_seeds", grid, chosen),
         pictures=_read_pictures(options, grid),
     )
 
@@ -125,9 +136,11 @@ def _check_numbers(options: RunOptions) -> None:
     """Refuse numbers and callbacks that no sheet, stencil and model go with."""
     for name in ("rows", "columns"):
         check_count(name, getattr(options, name), 1)
+    _check_variants(options)
     if options.micro_batch is not None:
         check_count("micro_batch", options.micro_batch, 1)
     options.what_is_shared()
+    options.asked_zoom()
     check_background(options.background)
     if options.alpha not in ("keep", "new"):
         raise InvalidValueError(f"alpha is {options.alpha!r}; allowed: 'keep' or 'new'")
@@ -148,6 +161,17 @@ def _check_numbers(options: RunOptions) -> None:
         )
 
 
+def _check_variants(options: RunOptions) -> None:
+    """Refuse a number of tries that is none, and tries that would all be the same."""
+    controls = options.controls
+    check_count("variants", options.variants, 1, _MOST_VARIANTS)
+    if options.variants > 1 and (controls.noise is not None or not controls.add_noise):
+        raise InvalidValueError(
+            f"variants is {options.variants}, but with given noise or none all tries of a cell are the same; "
+            "allowed: variants=1, or noise by seeds"
+        )
+
+
 def _check_steps(options: RunOptions) -> None:
     """Refuse a range of steps in which there is none, which would give the sheet back unchanged."""
     controls = options.controls
@@ -161,34 +185,24 @@ def _check_steps(options: RunOptions) -> None:
         )
 
 
-def _per_cell(value: Any, name: str, grid: Grid, kind: type[str] | type[int]) -> Any:
-    """What is meant for all cells, or a list with one item for each."""
+def _per_cell(value: Any, name: str, grid: Grid, chosen: Sequence[int]) -> Any:
+    """What is meant for all cells, or a list with one item for each cell of the sheet."""
     if value is None or isinstance(value, str):
         return value
-    value = value.tolist() if hasattr(value, "tolist") else value
-    noun = "text" if kind is str else "number"
-    if not isinstance(value, Sequence):
+    are_seeds = name == "fork_seeds"
+    if not isinstance(value, Sequence) and not hasattr(value, "tolist"):
         raise InvalidTypeError(
-            f"{name} is {type(value).__name__}; allowed: a {noun if kind is str else 'rule'}, a list with an "
+            f"{name} is {type(value).__name__}; allowed: a {'rule' if are_seeds else 'text'}, a list with an "
             "item for each cell, or a table of rows"
         )
-    table = list(value)
-    if table and isinstance(table[0], Sequence) and not isinstance(table[0], str):
-        if len(table) != grid.rows or any(len(row) != grid.columns for row in table):
-            shape = f"{len(table)} rows of {[len(row) for row in table]}"
-            raise InvalidValueError(
-                f"{name} is a table of {shape}; allowed: {grid.rows} rows of {grid.columns}"
+    table = list_for_cells(value, name, grid, chosen)
+    for number in chosen:
+        if are_seeds:
+            check_count(f"{name} of cell {number}", table[number], 0)
+        elif not isinstance(table[number], str):
+            raise InvalidTypeError(
+                f"{name} has {table[number]!r} for cell {number}; allowed: a text, '' for none"
             )
-        table = [item for row in table for item in row]
-    if len(table) != len(grid):
-        raise InvalidValueError(
-            f"{name} has {len(table)} items; allowed: one for all, or {len(grid)} items, one for each cell"
-        )
-    for number, item in enumerate(table):
-        if kind is str and not isinstance(item, str):
-            raise InvalidTypeError(f"{name} has {item!r} for cell {number}; allowed: a text, '' for none")
-        if kind is int:
-            check_count(f"{name} of cell {number}", item, 0)
     return table
 
 

@@ -9,9 +9,12 @@ from maskgrid.cli.option_types import (
     background,
     count,
     numbers_pair,
+    pixels_or_share,
+    position,
     sampler_name,
     schedule_name,
     seeds,
+    zoom_factor,
 )
 
 if TYPE_CHECKING:
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "add_alpha",
+    "add_cells",
     "add_controls",
     "add_detect",
     "add_file_output",
@@ -29,6 +33,7 @@ __all__ = [
     "add_reading",
     "add_running",
     "add_sharing",
+    "add_zoom",
 ]
 
 
@@ -125,6 +130,38 @@ def add_detect(parser: argparse.ArgumentParser, more: str) -> None:
         "--detect",
         action="store_true",
         help=f"find rows, columns, gap and margin in the pixels, and say them and the runners-up{more}",
+    )
+
+
+def add_cells(parser: Any) -> None:
+    """Add which cells are meant."""
+    parser.add_argument(
+        "--cells",
+        nargs="+",
+        type=position,
+        metavar="ROW,COLUMN",
+        help="only these, counted from 0; prompts may then be one for each of them (default: all)",
+    )
+
+
+def add_zoom(parser: Any) -> None:
+    """Add how large the model sees cells; not given is None, so that the package's defaults count."""
+    parser.add_argument(
+        "--zoom",
+        type=zoom_factor,
+        metavar="FACTOR",
+        help="show each cell with its context so many times larger to the model, as a canvas of its own; "
+        "auto brings it to the model's own size (default: the sheet as it is)",
+    )
+    parser.add_argument(
+        "--context",
+        type=pixels_or_share,
+        metavar="SIZE",
+        help="around a zoomed cell: whole pixels, or with a point a share of the cell (default: nothing "
+        "where the stencil leaves a rim of the cell, else 0.25)",
+    )
+    parser.add_argument(
+        "--zoom-filter", choices=("lanczos", "nearest"), help="nearest keeps pixel art (default: lanczos)"
     )
 
 

@@ -15,13 +15,16 @@ __all__ = [
     "background",
     "cell_and_fork",
     "count",
+    "fork_number",
     "number",
     "numbers_pair",
+    "pixels_or_share",
     "position",
     "sampler_name",
     "schedule_name",
     "seeds",
     "share",
+    "zoom_factor",
 ]
 
 MODES = ("sample", "fork")
@@ -81,6 +84,25 @@ def position(text: str) -> tuple[int, int]:
     if len(values) != 2:
         raise argparse.ArgumentTypeError(f"invalid value: {text!r} (allowed: ROW,COLUMN, counted from 0)")
     return _whole(values[0]), _whole(values[1])
+
+
+def zoom_factor(text: str) -> float | str:
+    """A factor, or the word auto, as the type of an option."""
+    return text if text == "auto" else number(text)
+
+
+def pixels_or_share(text: str) -> float:
+    """Whole pixels, or with a point a share, as the type of an option."""
+    value = number(text)
+    return value if "." in text else int(value)
+
+
+def fork_number(text: str) -> int:
+    """The number of a fork, as the type of an option."""
+    value = _whole(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"invalid value: {text!r} (allowed: whole numbers from 0)")
+    return value
 
 
 def seeds(text: str) -> str | list[int]:

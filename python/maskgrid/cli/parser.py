@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from maskgrid._native import __version__
 from maskgrid.cli.option_groups import (
     add_alpha,
+    add_cells,
     add_controls,
     add_detect,
     add_file_output,
@@ -22,12 +23,14 @@ from maskgrid.cli.option_groups import (
     add_reading,
     add_running,
     add_sharing,
+    add_zoom,
 )
 from maskgrid.cli.option_types import (
     COVERAGES,
     MODES,
     cell_and_fork,
     count,
+    fork_number,
     number,
     position,
     share,
@@ -151,8 +154,23 @@ def _sample(parser: argparse.ArgumentParser) -> None:
         metavar="MANIFEST",
         help="make the pictures of a manifest again; other options replace its values",
     )
+    parser.add_argument(
+        "--from-fork",
+        type=fork_number,
+        metavar="FORK",
+        help="with --from: go on from this fork of the folder, which is the sheet then, with its own cell",
+    )
     add_folder_output(parser, "out/forks")
     add_running(parser)
+    which = parser.add_argument_group("which cells, how many tries")
+    add_cells(which)
+    which.add_argument(
+        "--variants",
+        type=count,
+        metavar="N",
+        help="tries of each cell, the seed counted on from try to try (default: 1)",
+    )
+    add_zoom(parser.add_argument_group("small cells"))
     words = parser.add_argument_group("what to draw")
     drawn = words.add_mutually_exclusive_group()
     drawn.add_argument(
@@ -229,6 +247,8 @@ def _batch(parser: argparse.ArgumentParser) -> None:
 def _plan(parser: argparse.ArgumentParser) -> None:
     add_inputs(parser, required=True)
     add_detect(parser, "; without --mask that is all")
+    add_cells(parser)
+    add_zoom(parser)
     scale = parser.add_mutually_exclusive_group()
     scale.add_argument(
         "--model", default="bundled", help="as for sample: its pixels per latent cell (default: %(default)s)"

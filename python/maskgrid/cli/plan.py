@@ -13,8 +13,13 @@ from maskgrid.geometry.detect_grid import SURE
 if TYPE_CHECKING:
     import argparse
 
-    from maskgrid.geometry import ForkPlan, Grid, Rect
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+    from maskgrid.geometry import Grid, Rect
     from maskgrid.geometry.detect_grid import DetectedGrid
+    from maskgrid.geometry.fork_plan import Fork
     from maskgrid.load_pipeline.model_stride import ModelScale
     from maskgrid.pictures.read_mask import PixelMask
     from maskgrid.pictures.sheet import Sheet
@@ -27,7 +32,6 @@ _HEADINGS = ("fork", "cell", "row", "column", "pixels", "latent cells", "window"
 
 def run(options: argparse.Namespace) -> int:
     """Print the plan; draw it where `--out` says."""
-    from maskgrid.pictures.plan_picture import plan_picture
     from maskgrid.pictures.read_mask import read_mask
     from maskgrid.pictures.read_sheet import read_sheet
     from maskgrid.pictures.write_image import format_of
@@ -49,37 +53,75 @@ def run(options: argparse.Namespace) -> int:
     cells = found.grid if found else grid_of(options, sheet.pixels.shape[:2])
     mask = read_mask(options.mask, channel=options.mask_channel, max_pixels=options.max_pixels)
     planned = _plan(options, cells, mask, scale)
-    grid, plan = planned.grid, planned.forks
-    shows_windows = options.halo is not None
-    say(options, _summary(plan, grid, shows_windows=shows_windows))
+    say(options, _summary(planned, shows_windows=options.halo is not None))
     for line in _notes(options, sheet, mask):
         say(options, line)
-    say(options, _table(plan, shows_windows=shows_windows))
-    lost = warn_of_lost(plan)
+    say(options, _table(planned, shows_windows=options.halo is not None))
+    lost = warn_of_lost(planned)
     drawn = None
     if options.out:
-        picture = plan_picture(sheet.pixels, plan, grid, planned.alpha, shows_windows=shows_windows)
+        picture = _picture(sheet, planned, shows_windows=options.halo is not None)
         picture.info.update(sheet.save_options)
         drawn = write_picture(picture, options.out, force=options.force)
-    facts = _facts(plan, grid) | ({"detected": detected_facts(found)} if found else {})
+    facts = _facts(planned) | ({"detected": detected_facts(found)} if found else {})
     give_result(options, f"drawn in {drawn}" if drawn else "", **facts, lost=lost, file=drawn)
     return 0
+
+
+def _picture(sheet: Sheet, planned: RunPlan, *, shows_windows: bool) -> Image:
+    """The plan as a picture."""
+    from maskgrid.pictures.plan_picture import plan_picture, zoomed_plan_picture
+
+    forks, grid, windows = planned.forks, planned.grid, planned.windows
+    if windows is None:
+        return plan_picture(sheet.pixels, forks, grid, planned.alpha, shows_windows=shows_windows)
+    return zoomed_plan_picture(
+        sheet.pixels,
+        grid,
+        dict(zip(forks.cells, windows.rects, strict=True)),
+        planned.alpha,
+        windows.noise_on_sheet(grid, forks.cells),
+        settings=f"{len(forks)} forks, {_windows_in_words(planned)}, coverage {forks.coverage}",
+    )
 
 
 def _scale(options: argparse.Namespace) -> ModelScale:
     """The stride that was asked for, or the model's."""
     from maskgrid.load_pipeline.model_stride import ModelScale, read_scale
 
-    return ModelScale(options.stride, 1) if options.stride else read_scale(options.model)
+    if options.stride is None:
+        return read_scale(options.model)
+    if options.zoom == "auto":
+        options.parser.error(
+            "--zoom auto is for a model's own size, which --stride does not say; give --model"
+        )
+    return ModelScale(options.stride, 1)
 
 
 def _plan(options: argparse.Namespace, cells: Grid, mask: PixelMask, scale: ModelScale) -> RunPlan:
     """The plan of a stencil in these cells."""
+    from maskgrid.geometry.cell_lists import cell_numbers
     from maskgrid.pictures.fit_stencil import check_stencil, fit_stencil
-    from maskgrid.run_plan import plan_cells
+    from maskgrid.run_plan import plan_cells, plan_zoomed
+    from maskgrid.zoom_windows import Zoom
 
-    stencil = fit_stencil(mask.values, cells)
-    check_stencil(stencil, cells, options.coverage)
+    stencil, chosen = fit_stencil(mask.values, cells), sorted(cell_numbers(options.cells, cells))
+    check_stencil(stencil, cells, options.coverage, chosen)
+    if options.zoom is not None:
+        given = {"context": options.context, "resampling": options.zoom_filter}
+        zoom = Zoom(options.zoom, **{name: value for name, value in given.items() if value is not None})
+        return plan_zoomed(
+            cells,
+            stencil,
+            zoom,
+            alone=True,
+            side=scale.side,
+            stride=scale.stride,
+            align=scale.align,
+            coverage=options.coverage,
+            feather=options.feather,
+            cells=chosen,
+        )
     return plan_cells(
         cells,
         stencil,
@@ -89,6 +131,7 @@ def _plan(options: argparse.Namespace, cells: Grid, mask: PixelMask, scale: Mode
         feather=options.feather,
         halo=options.halo or 0,
         window_align=options.align,
+        cells=chosen,
     )
 
 
@@ -115,29 +158,43 @@ def _notes(options: argparse.Namespace, sheet: Sheet, mask: PixelMask) -> list[s
     return [f"{path}: {words}" for path, words in notes if words]
 
 
-def _facts(plan: ForkPlan, grid: Grid) -> dict[str, Any]:
+def _facts(planned: RunPlan) -> dict[str, Any]:
+    grid, plan, windows = planned.grid, planned.forks, planned.windows
     pairs = {name: list(getattr(grid, name)) for name in ("canvas", "cell", "gap", "margin")}
-    forks = [
+    forks: list[dict[str, Any]] = [
         {
             "fork": fork.index,
             "cell": [fork.row, fork.column],
             "pixels": list(fork.rect),
-            "latent_cells": list(fork.place),
-            "sampled": float(fork.noise_mask.sum()),
+            **(
+                {"window": list(windows.rects[fork.index])} if windows else {"latent_cells": list(fork.place)}
+            ),
+            "sampled": float(_noise_mask(planned, fork).sum()),
         }
         for fork in plan
     ]
-    sizes = {"rows": grid.rows, "columns": grid.columns, **pairs, "latent_size": list(plan.grid.latent_size)}
-    return {**sizes, "stride": grid.stride, "coverage": plan.coverage, "forks": forks}
+    zoomed = {"zoom": planned.factor, "window_size": list(windows.size)} if windows else {}
+    sizes = {"rows": grid.rows, "columns": grid.columns, **pairs, "latent_size": list(planned.latent_size)}
+    return {**sizes, **zoomed, "stride": grid.stride, "coverage": plan.coverage, "forks": forks}
 
 
-def _summary(plan: ForkPlan, grid: Grid, *, shows_windows: bool) -> str:
-    latent = plan.grid.latent_size
+def _summary(planned: RunPlan, *, shows_windows: bool) -> str:
+    plan, grid = planned.forks, planned.grid
+    if planned.windows:
+        windows = f"{_windows_in_words(planned)}, "
+    else:
+        windows = f"windows {_size(plan.window_size)}, " if shows_windows else ""
     return (
         f"sheet {_size(grid.canvas)} px, {describe_grid(grid)}\n"
-        f"{_size(latent)} latent cells at stride {grid.stride}, coverage {plan.coverage}, "
-        f"{f'windows {_size(plan.window_size)}, ' if shows_windows else ''}{len(plan)} forks"
+        f"{_size(planned.latent_size)} latent cells at stride {grid.stride}, coverage {plan.coverage}, "
+        f"{windows}{len(plan)} forks"
     )
+
+
+def _windows_in_words(planned: RunPlan) -> str:
+    """How large the windows of a zoom are, in the sheet and for the model."""
+    shape, size = planned.views[0].size, planned.size
+    return f"windows of {_size(shape)} px as {_size(size)} px (zoom {planned.factor:.3g})"
 
 
 def _size(size: Any) -> str:
@@ -145,20 +202,33 @@ def _size(size: Any) -> str:
     return f"{size[0]} x {size[1]}"
 
 
-def _table(plan: ForkPlan, *, shows_windows: bool) -> str:
-    lines = [tuple(name for name in _HEADINGS if shows_windows or name != "window")]
-    for fork in plan:
-        sampled = float(fork.noise_mask.sum())
+def _table(planned: RunPlan, *, shows_windows: bool) -> str:
+    zoomed = planned.windows
+    left_out = "latent cells" if zoomed else None if shows_windows else "window"
+    lines = [tuple(name for name in _HEADINGS if name != left_out)]
+    for fork in planned.forks:
+        mask = _noise_mask(planned, fork)
+        if zoomed:
+            places = [_rect(zoomed.rects[fork.index])]
+        else:
+            places = [_rect(fork.place), *([_rect(fork.window)] if shows_windows else [])]
         lines.append(
             (
                 *(str(number) for number in (fork.index, fork.cell, fork.row, fork.column)),
-                *(_rect(rect) for rect in (fork.rect, fork.place)),
-                *([_rect(fork.window)] if shows_windows else []),
-                f"{sampled:.1f} of {fork.place.area}",
+                _rect(fork.rect),
+                *places,
+                f"{float(mask.sum()):.1f} of {mask.size}",
             )
         )
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     return "\n".join("  ".join(text.rjust(w) for text, w in zip(line, widths, strict=True)) for line in lines)
+
+
+def _noise_mask(planned: RunPlan, fork: Fork) -> NDArray[np.float32]:
+    """The noise mask of a fork, in its cell or in its window."""
+    windows = planned.windows
+    mask: NDArray[np.float32] = windows.coverages[fork.index] if windows else fork.noise_mask
+    return mask
 
 
 def _rect(rect: Rect) -> str:

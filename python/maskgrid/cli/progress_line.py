@@ -34,17 +34,21 @@ class Meter:
             part_at = 0
         self._part_at: int | None = part_at
         texts = (settings.get("prompt"), settings.get("negative_prompt"))
+        self._variants: int = settings.get("variants") or 1
         self._own_texts = any(isinstance(text, list | tuple) for text in texts)
 
     def share(self, progress: Progress) -> float:
         """What part of the work is done after this call, in [0, 1]."""
         stop = progress.steps if self._stop is None else min(self._stop, progress.steps)
         part_at = stop if self._part_at is None else min(max(self._part_at, self._first), stop)
-        # A sheet whose cells have texts of their own costs as much as the forks.
-        cost = progress.fork_count if self._own_texts else 1
-        together, alone = (part_at - self._first) * cost, stop - part_at
+        # A sheet whose cells have texts of their own costs as much as the forks; each try is a sheet.
+        forks_of_a_sheet = progress.fork_count // self._variants
+        cost = forks_of_a_sheet if self._own_texts else 1
+        sheet, alone = (part_at - self._first) * cost, stop - part_at
+        together = sheet * self._variants
         if progress.together:
-            done = (progress.step + 1 - self._first) * cost
+            before = progress.forks[0] // forks_of_a_sheet
+            done = before * sheet + (progress.step + 1 - self._first) * cost
         else:
             own = progress.step + 1 - part_at
             done = together + progress.forks[0] * alone + own * len(progress.forks)
@@ -130,11 +134,11 @@ def make_bar(stream: TextIO, *, times: bool = True) -> Any:
 
 def _whose(progress: Progress) -> str:
     """The forks that a progress is of, in words, counted from 1."""
-    if progress.together:
+    if progress.together and len(progress.forks) == progress.fork_count:
         return f"all {progress.fork_count} forks together"
     first, last = progress.forks[0] + 1, progress.forks[-1] + 1
     which = f"fork {first}" if first == last else f"forks {first} to {last}"
-    return f"{which} of {progress.fork_count}"
+    return f"{which} of {progress.fork_count}" + (" together" if progress.together else "")
 
 
 def clock(seconds: float) -> str:

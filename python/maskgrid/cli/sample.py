@@ -26,6 +26,11 @@ _ARGUMENTS = (
         "columns",
         "gap",
         "margin",
+        "cells",
+        "variants",
+        "zoom",
+        "context",
+        "zoom_filter",
         "prompt",
         "negative_prompt",
         "cfg",
@@ -51,6 +56,8 @@ def run(options: argparse.Namespace) -> int:
         settings["prompt"] = read_prompts(options.prompts, *_rows_and_columns(options, settings))
     if options.manifest:
         return _again(options, settings)
+    if options.from_fork is not None:
+        options.parser.error("--from-fork is a fork of a folder; say which with --from")
     missing = [f"--{name}" for name in ("image", "mask") if name not in settings]
     if missing:
         options.parser.error(
@@ -99,6 +106,8 @@ def _again(options: argparse.Namespace, settings: dict[str, Any]) -> int:
     # fork_at counts before a mode, so a mode that is asked for has to take it out.
     if "mode" in settings and "fork_at" not in settings:
         settings["fork_at"] = None
+    if options.from_fork is not None:
+        settings["from_fork"] = options.from_fork
     runs = recorded_runs(options.manifest, **settings)
     for run in runs:
         _check(options, run.arguments)

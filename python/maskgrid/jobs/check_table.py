@@ -120,7 +120,7 @@ class _Checker:
             inputs = read_inputs(job.arguments())
             scale = self._scale(job.model[0])
             if scale is not None:
-                plan_run(inputs, stride=scale.stride, align=scale.align)
+                plan_run(inputs, stride=scale.stride, align=scale.align, side=scale.side)
         for each in told:
             warnings.warn(f"{job.where}: {each.message}", MaskGridWarning, stacklevel=2)
 

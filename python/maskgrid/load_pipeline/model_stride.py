@@ -43,10 +43,12 @@ class ModelScale(NamedTuple):
     Attributes:
         stride: Pixels per latent cell.
         align: What the sides of the latents have to be multiples of.
+        side: Pixels a side of the pictures that the model was made for; 1024 where it does not say.
     """
 
     stride: int
     align: int
+    side: int = 1024
 
 
 def read_scale(model: str) -> ModelScale:
@@ -68,13 +70,13 @@ def read_scale(model: str) -> ModelScale:
     try:
         config = json.loads(file.read_text("utf-8"))
         stride = _STRIDES[config["_class_name"]](config)
-        align = _read_align(folder, stride)
+        align, side = _read_align(folder, stride), _read_side(folder, stride)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise MaskGridError(
             f"the stride of model {model!r} can't be read from {file} ({type(error).__name__}: "
             f"{in_one_line(error)}); allowed: --stride with its pixels per latent cell"
         ) from error
-    return ModelScale(stride, align)
+    return ModelScale(stride, align, side)
 
 
 def _read_align(folder: Path, stride: int) -> int:
@@ -84,6 +86,17 @@ def _read_align(folder: Path, stride: int) -> int:
     if network.is_file():
         patch = json.loads(network.read_text("utf-8")).get("patch_size") or 1
     return next((find(stride, patch) for names, find in _MULTIPLES if name.startswith(names)), 1)
+
+
+def _read_side(folder: Path, stride: int) -> int:
+    """Pixels a side of what a model draws, as `DiffusersHost.side` has it of a loaded pipeline."""
+    for name in ("unet", "transformer"):
+        network = folder / name / "config.json"
+        if network.is_file():
+            size = json.loads(network.read_text("utf-8")).get("sample_size")
+            size = max(size) if isinstance(size, list) else size
+            return int(size * stride) if size else 1024
+    return 1024
 
 
 def _cells(pixels: int, stride: int) -> int:

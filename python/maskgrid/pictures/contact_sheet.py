@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from maskgrid.pictures.draw_text import draw_line, legible, line_width, wrap_text
 from maskgrid.pictures.open_image import pillow
 from maskgrid.pictures.paint_panel import paint_panel
-from maskgrid.pictures.panel_layout import BORDER, lay_out_panels
+from maskgrid.pictures.panel_layout import BORDER, GAP, lay_out_panels
+from maskgrid.pictures.tries_panel import TriesPanel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from maskgrid.geometry import Grid
     from maskgrid.pictures.panel_layout import PanelLayout
+    from maskgrid.pictures.tries_panel import CellTries
 
 __all__ = ["Panel", "contact_sheet", "layout_of"]
 
@@ -26,6 +28,8 @@ _PAPER, _INK, _FAINT = (250, 250, 248), (32, 33, 36), (128, 130, 134)
 _TITLE, _SMALL, _LINE = 18, 14, 20
 _NARROWEST = 420
 """Pixels of text below a sheet that is narrower, so that its settings can be read."""
+_FEW_TRIES, _MANY_TRIES = 900, 1440
+"""Pixels of width that the tries of up to three cells, or of more, may have below a narrower sheet."""
 _PROMPT_LINES, _SETTINGS_LINES = 3, 2
 
 
@@ -44,7 +48,14 @@ class Panel:
     mask: NDArray[np.float32] | None = None
 
 
-def contact_sheet(panels: Sequence[Panel], grid: Grid, *, prompt: str = "", settings: str = "") -> Image:
+def contact_sheet(
+    panels: Sequence[Panel],
+    grid: Grid,
+    *,
+    prompt: str = "",
+    settings: str = "",
+    tries: Sequence[CellTries] = (),
+) -> Image:
     """Panels of one sheet, each with a title and row and column numbers, and below them what made it.
 
     Args:
@@ -52,6 +63,7 @@ def contact_sheet(panels: Sequence[Panel], grid: Grid, *, prompt: str = "", sett
         grid: Where the cells lie, for the numbers.
         prompt: What was drawn; up to three lines, so that no prompt is in the way of the settings.
         settings: Such as mode, sampler and seed; up to two lines.
+        tries: Cells with their forks, one by one, below the panels; for cells that have several.
 
     Returns:
         An RGB picture.
@@ -59,16 +71,22 @@ def contact_sheet(panels: Sequence[Panel], grid: Grid, *, prompt: str = "", sett
     layout = layout_of(panels, grid)
     height, width = layout.size
     room = max(width, _NARROWEST + 2 * BORDER) - 2 * BORDER
+    shown = TriesPanel(tries, max(room, _FEW_TRIES if len(tries) < 4 else _MANY_TRIES)) if tries else None
+    top = height + GAP
+    if shown:
+        room, height = max(room, shown.size[1]), top + shown.size[0]
     told = [(line, _INK) for line in wrap_text(legible(prompt, _SMALL), _SMALL, room, _PROMPT_LINES)]
     told += [(line, _FAINT) for line in wrap_text(legible(settings, _SMALL), _SMALL, room, _SETTINGS_LINES)]
     foot = 18 + (8 + _LINE * len(told) if told else 0)
     picture: Image = pillow().new("RGB", (room + 2 * BORDER, height + foot), _PAPER)
     draw = _draw(picture)
     for number, panel in enumerate(panels):
-        left, top = layout.corner(number)
-        picture.paste(paint_panel(panel.pixels, layout.panel, panel.mask), (left, top))
-        draw_line(draw, (left, top - 38), legible(panel.title, _TITLE), _TITLE, fill=_INK)
-        _number_cells(draw, grid, layout.scale, (left, top))
+        left, corner_top = layout.corner(number)
+        picture.paste(paint_panel(panel.pixels, layout.panel, panel.mask), (left, corner_top))
+        draw_line(draw, (left, corner_top - 38), legible(panel.title, _TITLE), _TITLE, fill=_INK)
+        _number_cells(draw, grid, layout.scale, (left, corner_top))
+    if shown:
+        shown.paint(picture, draw, (BORDER, top))
     for number, (line, colour) in enumerate(told):
         draw_line(draw, (BORDER, height + 8 + _LINE * (number + 1)), line, _SMALL, fill=colour)
     return picture

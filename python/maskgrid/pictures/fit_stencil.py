@@ -9,6 +9,8 @@ from maskgrid.geometry import ForkPlan, canvas
 from maskgrid.pictures.pixel_arrays import host_array
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from maskgrid.geometry import Grid
@@ -46,7 +48,9 @@ def fit_stencil(mask: Any, grid: Grid) -> NDArray[Any]:
     )
 
 
-def check_stencil(stencil: NDArray[Any], sheet: Grid, coverage: str) -> None:
+def check_stencil(
+    stencil: NDArray[Any], sheet: Grid, coverage: str, cells: Sequence[int] | None = None
+) -> None:
     """Refuse values that are no stencil's, an unknown coverage, and a stencil that lets nothing change.
 
     Args:
@@ -54,10 +58,12 @@ def check_stencil(stencil: NDArray[Any], sheet: Grid, coverage: str) -> None:
         sheet: Where the cells lie in the sheet, in pixels: stride 1, at which a plan loses nothing, so that
             this holds for every model.
         coverage: How pixels become latent cells.
+        cells: Which cells count; default all.
 
     Raises:
         InvalidValueError: A value or name that is not allowed.
         MaskGridError: It is empty.
     """
-    if not len(ForkPlan(sheet, stencil, coverage=coverage)):
-        raise MaskGridError("the stencil is empty, so there is nothing to sample; white may change")
+    if not len(ForkPlan(sheet, stencil, coverage=coverage, cells=cells)):
+        where = "" if cells is None or len(cells) == len(sheet) else " in the chosen cells"
+        raise MaskGridError(f"the stencil is empty{where}, so there is nothing to sample; white may change")

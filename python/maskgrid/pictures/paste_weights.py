@@ -15,7 +15,7 @@ from maskgrid.pictures.almost_hard import count_grey, is_almost_hard, snap
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["paste_weights", "soften_edge"]
+__all__ = ["paste_weights", "soften_edge", "unit_values"]
 
 _CORNER = math.sqrt(2) - 1
 """How far the corner of a square lies outside the circle in it, for a radius of 1."""
@@ -44,7 +44,7 @@ def paste_weights(
     Raises:
         InvalidValueError: A negative or infinite feather, or values outside [0, 1].
     """
-    values = _unit_values(stencil)
+    values = unit_values(stencil)
     width = default if feather is None else feather
     grey = count_grey(values)
     if not is_almost_hard(values):
@@ -121,7 +121,7 @@ def _levels(width: float) -> list[float]:
     return levels
 
 
-def _unit_values(stencil: NDArray[Any]) -> NDArray[np.float32]:
+def unit_values(stencil: NDArray[Any]) -> NDArray[np.float32]:
     """A stencil's values as (1 or N, h, w) in [0, 1]."""
     values = stencil.astype(np.float32) / np.float32(255 if stencil.dtype == np.uint8 else 1)
     values = values[..., 0] if values.ndim == 4 else values

@@ -9,13 +9,15 @@ import numpy as np
 from maskgrid.pictures.contact_sheet import Panel, contact_sheet, layout_of
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
     from numpy.typing import NDArray
     from PIL.Image import Image
 
     from maskgrid.geometry import ForkPlan, Grid, Rect
     from maskgrid.pictures.panel_layout import PanelLayout
 
-__all__ = ["plan_picture"]
+__all__ = ["plan_picture", "zoomed_plan_picture"]
 
 _CELL, _WINDOW, _KEPT = (32, 33, 36), (25, 103, 210), (128, 130, 134)
 
@@ -53,9 +55,48 @@ def plan_picture(
     panels = [Panel("stencil", pixels, shown), Panel(title, white, _fit(blocks, shown.shape))]
     picture = contact_sheet(panels, grid, settings=settings)
     layout = layout_of(panels, grid)
-    _outline_cells(picture, plan, grid, layout)
+    _outline_cells(picture, plan.cells, grid, layout)
     if shows_windows:
-        _outline_windows(picture, plan, grid, layout)
+        windows_of_forks = [fork.window for fork in plan]
+        overlap = plan.halo > 0 or plan.align > 1
+        _outline_rects(picture, windows_of_forks, layout, panel=1, unit=grid.stride, overlap=overlap)
+    return picture
+
+
+def zoomed_plan_picture(
+    pixels: NDArray[np.uint8],
+    grid: Grid,
+    forks: Mapping[int, Rect],
+    alpha: NDArray[np.float32],
+    noise: NDArray[np.float32],
+    *,
+    settings: str,
+) -> Image:
+    """The sheet with the stencil over it, and with the windows that are enlarged for a model.
+
+    Args:
+        pixels: (H, W, 3 or 4) uint8, the sheet.
+        grid: Where the cells lie in it.
+        forks: By cell, the window of its fork in pixels.
+        alpha: (1 or N, h, w) float32, how much of a new cell will show.
+        noise: (H, W) float32, the noise masks brought back to the sheet.
+        settings: What stands below.
+
+    Returns:
+        An RGB picture of two panels.
+    """
+    shown = np.zeros(tuple(grid.canvas), np.float32)
+    for cell in forks:
+        shown[grid.cell_rect(cell).slices] = alpha[cell if len(alpha) > 1 else 0]
+    white = np.full_like(pixels[..., :3], 255)
+    panels = [
+        Panel("stencil, windows (blue)", pixels, shown),
+        Panel("noise masks, brought back", white, noise),
+    ]
+    picture = contact_sheet(panels, grid, settings=settings)
+    layout = layout_of(panels, grid)
+    _outline_cells(picture, forks, grid, layout)
+    _outline_rects(picture, list(forks.values()), layout, panel=0)
     return picture
 
 
@@ -67,11 +108,11 @@ def _fit(blocks: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.floa
     return fitted
 
 
-def _outline_cells(picture: Any, plan: ForkPlan, grid: Grid, layout: PanelLayout) -> None:
+def _outline_cells(picture: Any, forked: Collection[int], grid: Grid, layout: PanelLayout) -> None:
     """Draw the outlines of cells over both panels of a plan."""
     from PIL import ImageDraw
 
-    draw, forked = ImageDraw.Draw(picture), set(plan.cells)
+    draw = ImageDraw.Draw(picture)
     for panel in range(2):
         left, top = layout.corner(panel)
         for cell in range(len(grid)):
@@ -79,17 +120,33 @@ def _outline_cells(picture: Any, plan: ForkPlan, grid: Grid, layout: PanelLayout
             draw.rectangle(_box(grid.cell_rect(cell), layout.scale, left, top), outline=colour)
 
 
-def _outline_windows(picture: Any, plan: ForkPlan, grid: Grid, layout: PanelLayout) -> None:
-    """Draw the outlines of windows over the right panel of a plan."""
+def _outline_rects(
+    picture: Any,
+    rects: Sequence[Rect],
+    layout: PanelLayout,
+    *,
+    panel: int,
+    unit: int = 1,
+    overlap: bool = True,
+) -> None:
+    """Draw the outlines of windows over a panel of a plan.
+
+    Args:
+        picture: The picture of the plan.
+        rects: The windows, in units.
+        layout: Where its panels lie.
+        panel: Which of them.
+        unit: Pixels of the sheet per unit.
+        overlap: Whether windows overlap; each is then a little smaller than the last, so that all show.
+    """
     from PIL import ImageDraw
 
     draw, scale = ImageDraw.Draw(picture), layout.scale
-    left, top = layout.corner(1)
-    height, width = (side * scale for side in grid.canvas)
-    for fork in plan:
-        x0, y0, x1, y1 = _box(fork.window, scale * grid.stride, left, top)
-        # Windows overlap where there is a halo; each a little smaller than the last, so that all can be seen.
-        inset = 2 + 2 * (fork.index % 3) * (plan.halo > 0 or plan.align > 1)
+    left, top = layout.corner(panel)
+    height, width = layout.panel
+    for number, rect in enumerate(rects):
+        x0, y0, x1, y1 = _box(rect, scale * unit, left, top)
+        inset = 2 + 2 * (number % 3) * overlap
         box = (x0 + inset, y0 + inset, min(x1, left + width) - inset, min(y1, top + height) - inset)
         if box[0] < box[2] and box[1] < box[3]:
             draw.rectangle(box, outline=_WINDOW, width=1)

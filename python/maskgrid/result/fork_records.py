@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from maskgrid.geometry.cell_lists import value_of_cell
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -43,6 +45,7 @@ class ForkRecord:
         run: Its run.
         cell: Its cell.
         number: Its number among the forks of its run; None where it is not known.
+        variant: Which try of its cell it is, from 0.
         own: Its own texts (`prompt`, `negative_prompt`, ...) and its `seed`, as far as they are known.
     """
 
@@ -50,6 +53,7 @@ class ForkRecord:
     cell: int
     number: int | None
     own: Mapping[str, Any]
+    variant: int = 0
 
     @property
     def prompt(self) -> str | None:
@@ -65,7 +69,11 @@ class ForkRecord:
 
 
 def records_of_run(
-    run: RunRecord, cells: Sequence[int], grid: Grid, numbers: Sequence[int | None]
+    run: RunRecord,
+    cells: Sequence[int],
+    grid: Grid,
+    numbers: Sequence[int | None],
+    variants: Sequence[int] | None = None,
 ) -> tuple[ForkRecord, ...]:
     """A record for each fork of a run, with the texts and the seed that its settings give to its cell.
 
@@ -74,10 +82,12 @@ def records_of_run(
         cells: The cell of each fork.
         grid: Where the cells lie.
         numbers: The number of each fork in its run.
+        variants: Which try of its cell each one is; default the first.
     """
+    variants = [0] * len(cells) if variants is None else variants
     return tuple(
-        ForkRecord(run, cell, number, _own(run.settings, cell, grid, number))
-        for cell, number in zip(cells, numbers, strict=True)
+        ForkRecord(run, cell, number, _own(run.settings, cell, grid, number, variant), variant)
+        for cell, number, variant in zip(cells, numbers, variants, strict=True)
     )
 
 
@@ -107,13 +117,15 @@ def plain_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {**settings, "not_recorded": lost} if lost else settings
 
 
-def _own(settings: Mapping[str, Any], cell: int, grid: Grid, number: int | None) -> dict[str, Any]:
+def _own(
+    settings: Mapping[str, Any], cell: int, grid: Grid, number: int | None, variant: int
+) -> dict[str, Any]:
     own = {
-        name: _of_cell(value, cell, grid)
+        name: value_of_cell(value, cell, grid)
         for name, value in settings.items()
         if _TEXT.fullmatch(name) and value is not None
     }
-    own["seed"] = _seed(settings, cell, grid, number)
+    own["seed"] = _seed(settings, cell, grid, number, variant)
     kinds = {name: int if name == "seed" else str for name in own}
     return {
         name: value
@@ -122,26 +134,14 @@ def _own(settings: Mapping[str, Any], cell: int, grid: Grid, number: int | None)
     }
 
 
-def _seed(settings: Mapping[str, Any], cell: int, grid: Grid, number: int | None) -> Any:
+def _seed(settings: Mapping[str, Any], cell: int, grid: Grid, number: int | None, variant: int) -> Any:
+    """A fork's seed: the rule's, counted on by one for each further try of its cell."""
     seed, rule = settings.get("seed"), settings.get("fork_seeds", "same")
-    if rule == "same":
-        return seed
-    if rule != "increment":
-        return _of_cell(rule, cell, grid)
-    return (seed + number) % _SEEDS if isinstance(seed, int) and number is not None else None
-
-
-def _of_cell(value: Any, cell: int, grid: Grid) -> Any:
-    """What is meant for a cell in one value for all, a list with one for each, or a table of rows."""
-    if not _is_list(value):
-        return value
-    if len(value) == grid.rows and all(_is_list(row) and len(row) == grid.columns for row in value):
-        return value[cell // grid.columns][cell % grid.columns]
-    return value[cell] if len(value) == len(grid) else None
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str)
+    if rule == "increment":
+        seed, variant = (seed, number) if number is not None else (None, 0)
+    elif rule != "same":
+        seed = value_of_cell(rule, cell, grid)
+    return (seed + variant) % _SEEDS if isinstance(seed, int) else None
 
 
 def _plain(value: Any) -> Any:

@@ -15,6 +15,7 @@ from maskgrid.errors import InvalidTypeError, InvalidValueError
 from maskgrid.geometry import canvas
 from maskgrid.pictures.contact_sheet import Panel, contact_sheet
 from maskgrid.pictures.pixel_arrays import to_pil
+from maskgrid.pictures.tries_panel import CellTries
 from maskgrid.result.fork_records import RunRecord, records_of_run
 from maskgrid.result.load_folder import load_folder
 from maskgrid.result.save_folder import save_folder
@@ -39,7 +40,8 @@ class Forks(Sequence["Image"]):
     """Forks of a sheet: copies of it with one new cell each, everything else bit for bit the original.
 
     Held in memory are the sheet once and a patch for each fork; whole pictures are made when they are asked
-    for. `forks[3]` is fork 3 as a PIL image, `forks[2:5]` are three of them as Forks, `a + b` are both.
+    for. `forks[3]` is fork 3 as a PIL image, `forks[1, 2]` that of row 1 and column 2, `forks[1, 2, 3]` try 3
+    of that cell; `forks[2:5]` are three of them as Forks, `a + b` are both.
 
     Args:
         original: (H, W, C) uint8, the sheet.
@@ -218,25 +220,18 @@ class Forks(Sequence["Image"]):
     def contact_sheet(self) -> Image:
         """Before, stencil and after as panels, rows and columns numbered; small sheets are enlarged.
 
-        Where cells have several forks there is a panel "after" for each of them.
+        Where cells have several forks the tries of each cell are shown below, with number and seed of each.
         """
         alpha = np.zeros(tuple(self.grid.canvas), np.float32)
         for i, rect in enumerate(self._rects):
             alpha[rect.slices] = np.maximum(alpha[rect.slices], self.tint[i])
-        layers = self._layers()
-        panels = [
-            Panel("before", self._original),
-            Panel("stencil", self._original, alpha),
-            *(
-                Panel(
-                    "after" if len(layers) == 1 else f"after, {number + 1} of {len(layers)}",
-                    self._paste(layer),
-                )
-                for number, layer in enumerate(layers)
-            ),
-        ]
+        panels = [Panel("before", self._original), Panel("stencil", self._original, alpha)]
+        has_tries = len(set(self.cells)) < len(self)
+        if not has_tries:
+            panels.append(Panel("after", self._paste(range(len(self)))))
         prompt, settings = self._caption()
-        sheet = contact_sheet(panels, self.grid, prompt=prompt, settings=settings)
+        tries = self._tries() if has_tries else ()
+        sheet = contact_sheet(panels, self.grid, prompt=prompt, settings=settings, tries=tries)
         sheet.info.update(self.save_options)
         return sheet
 
@@ -285,13 +280,37 @@ class Forks(Sequence["Image"]):
     def __len__(self) -> int:
         return len(self.cells)
 
+    def find(self, row: int, column: int, variant: int = 0) -> int:
+        """The number of the fork that is a try of a cell.
+
+        Args:
+            row: Of the cell, counted from 0.
+            column: Likewise.
+            variant: Which of the cell's forks, in order.
+
+        Raises:
+            InvalidValueError: There is no such cell.
+            IndexError: The cell has no such fork.
+        """
+        cell = self.grid.index_of(row, column)
+        numbers = [number for number, each in enumerate(self.cells) if each == cell]
+        if not 0 <= operator.index(variant) < len(numbers):
+            raise IndexError(
+                f"cell ({row}, {column}) has {len(numbers)} forks, and no fork {variant} of them"
+            )
+        return numbers[variant]
+
     @overload
-    def __getitem__(self, index: int) -> Image: ...
+    def __getitem__(self, index: int | tuple[int, int] | tuple[int, int, int]) -> Image: ...
     @overload
     def __getitem__(self, index: slice) -> Forks: ...
-    def __getitem__(self, index: int | slice) -> Image | Forks:
+    def __getitem__(self, index: int | tuple[int, ...] | slice) -> Image | Forks:
         if isinstance(index, slice):
             return self.select(range(len(self))[index])
+        if isinstance(index, tuple):
+            if not 2 <= len(index) <= 3:
+                raise IndexError(f"forks have no {index}; allowed: a number, or row, column and try")
+            index = self.find(*index)
         return self._picture(self.array(index))
 
     def __iter__(self) -> Iterator[Image]:
@@ -327,15 +346,27 @@ class Forks(Sequence["Image"]):
         data = base64.b64encode(buffer.getvalue()).decode("ascii")
         return f'<img alt="{len(self)} forks: before, stencil, after" src="data:image/png;base64,{data}">'
 
-    def _layers(self) -> list[list[int]]:
-        """All forks in sheets that each have at most one of a cell; one of no forks where there are none."""
-        layers: list[list[int]] = []
-        seen: dict[int, int] = {}
+    def _tries(self) -> list[CellTries]:
+        """Each cell that has forks, with all of them."""
+        of_cells: dict[int, list[int]] = {}
         for number, cell in enumerate(self.cells):
-            layer = seen[cell] = seen.get(cell, -1) + 1
-            layers += [[]] * (layer == len(layers))
-            layers[layer] = [*layers[layer], number]
-        return layers or [[]]
+            of_cells.setdefault(cell, []).append(number)
+        return [self._tries_of(cell, numbers) for cell, numbers in sorted(of_cells.items())]
+
+    def _tries_of(self, cell: int, numbers: list[int]) -> CellTries:
+        rect, (row, column) = self.grid.cell_rect(cell), self.grid.position(cell)
+        prompts = dict.fromkeys(self.records[number].prompt for number in numbers)
+        own = [prompt for prompt in prompts if prompt and not isinstance(self.settings.get("prompt"), str)]
+        tries = [
+            (
+                self.array(number)[rect.slices],
+                f"fork {number}" + ("" if seed is None else f" \N{MIDDLE DOT} seed {seed}"),
+            )
+            for number in numbers
+            for seed in [self.records[number].seed]
+        ]
+        title = " \N{MIDDLE DOT} ".join([f"row {row}, column {column}", *own])
+        return CellTries(title, self._original[rect.slices], tries)
 
     def _caption(self) -> tuple[str, str]:
         """The prompt, and the settings in a line."""

@@ -73,7 +73,9 @@ def load_folder(folder: str | os.PathLike[str], *, max_pixels: int | None = None
     runs = [RunRecord(run.settings, reader.stencil(run.stencil)) for run in manifest.runs]
     records: list[ForkRecord] = []
     for entry in manifest.forks:
-        records += records_of_run(runs[entry.run], [entry.cell], manifest.grid, [entry.number])
+        records += records_of_run(
+            runs[entry.run], [entry.cell], manifest.grid, [entry.number], [entry.variant]
+        )
     shape = (0, *manifest.grid.cell, original.shape[2])
     return LoadedFolder(
         original=original,

@@ -8,7 +8,7 @@ from typing import Any
 
 from maskgrid._native import Grid, __version__
 from maskgrid.errors import InvalidTypeError, MaskGridError, in_one_line
-from maskgrid.result.fork_records import RunRecord, records_of_run
+from maskgrid.result.fork_records import ForkRecord, RunRecord, records_of_run
 
 __all__ = [
     "FORMAT",
@@ -49,12 +49,14 @@ class ForkEntry:
         cell: Its cell.
         run: The number of its run in the manifest.
         number: Its number among the forks of that run, None where it is not known.
+        variant: Which try of its cell it is, from 0.
     """
 
     file: str
     cell: int
     run: int
     number: int | None
+    variant: int = 0
 
 
 @dataclass(frozen=True)
@@ -111,12 +113,24 @@ class Manifest:
         """
         if self.grid is None:
             raise MaskGridError("a manifest with forks has to have a grid")
-        entry = self.forks[index]
+        entry, record = self.forks[index], self.record_of(index)
         row, column = self.grid.position(entry.cell)
-        run = RunRecord(self.runs[entry.run].settings)
-        (record,) = records_of_run(run, [entry.cell], self.grid, [entry.number])
         place = {"file": entry.file, "fork": index, "cell": entry.cell, "row": row, "column": column}
-        return {**place, "run": entry.run, "number": entry.number, **record.own}
+        tried = {"variant": entry.variant} if record.run.settings.get("variants", 1) != 1 else {}
+        return {**place, "run": entry.run, "number": entry.number, **tried, **record.own}
+
+    def record_of(self, index: int) -> ForkRecord:
+        """The record of what made a fork, without its stencil.
+
+        Raises:
+            MaskGridError: There is no grid.
+        """
+        if self.grid is None:
+            raise MaskGridError("a manifest with forks has to have a grid")
+        entry = self.forks[index]
+        run = RunRecord(self.runs[entry.run].settings)
+        (record,) = records_of_run(run, [entry.cell], self.grid, [entry.number], [entry.variant])
+        return record
 
     def to_json(self) -> str:
         """The manifest as JSON, as it is written.

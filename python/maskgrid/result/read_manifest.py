@@ -137,11 +137,14 @@ class _Reader:
     def fork(self, entry: Any, index: int, grid: Grid, runs: int) -> ForkEntry:
         where = f"forks[{index}]"
         number = self.read(entry, "number", where)
+        # A fork of the 4096 tries of a cell at most.
+        most = len(grid) * 4096
         return ForkEntry(
             file=self.read_name(entry, "file", where),
             cell=self.number(entry, "cell", len(grid), where),
             run=self.number(entry, "run", runs, where),
-            number=None if number is None else self.number(entry, "number", len(grid), where),
+            number=None if number is None else self.number(entry, "number", most, where),
+            variant=self.number(entry, "variant", 4096, where) if "variant" in entry else 0,
         )
 
     def latents(self, fields: dict[str, Any]) -> LatentsEntry | None:

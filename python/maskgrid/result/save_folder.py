@@ -151,7 +151,8 @@ class _Writer:
         for index, record in enumerate(forks.records):
             row, column = forks.grid.position(record.cell)
             file = f"fork_{index:03d}_r{row}_c{column}.png"
-            entries.append(ForkEntry(file, record.cell, self.run(record.run, forks.grid), record.number))
+            run = self.run(record.run, forks.grid)
+            entries.append(ForkEntry(file, record.cell, run, record.number, record.variant))
         manifest = Manifest(
             grid=forks.grid,
             image="original.png",

@@ -49,9 +49,9 @@ def finish_as_original(run: ForkRun, state: State, forks: Sequence[int]) -> Fork
         chosen &= noisy | (own.cut(run.masks.together[None]) > 0)
     else:
         chosen = noisy | (run.masks.values[list(forks)] > 0)
-    result = take_forks(run, own, state, chosen, x=state.x, background=run.latents[None])
+    result = take_forks(run, own, state, chosen, x=state.x, background=run.latents)
     if state.is_sheet:
-        result.patches[:, 1:] = own.cut(run.latents[None])[:, 1:]
+        result.patches[:, 1:] = own.cut(run.latents)[:, 1:]
     return result
 
 

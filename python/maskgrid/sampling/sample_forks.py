@@ -125,29 +125,42 @@ def prepare_forks(
     latent_format: LatentFormat | None = None,
     micro_batch: int | None = None,
     callback: Callback | None = None,
+    own_sheets: bool = False,
 ) -> ForkSampling:
     """The sampling that `sample_forks` completes, for whoever drives the network in another way.
 
     Args and errors are those of `sample_forks`; all that is wrong is said here, before anything is sampled.
+    With `own_sheets` the forks are of a sheet each: latents is (N, B, C, ..., h, w), and they are never
+    together.
     """
     masks = as_fork_masks(plan, rows, columns)
     walked = controls.sigma_range(table)
     if controls.compat:
         walked = original_node.cut_range(walked)
         masks = original_node.change_masks(masks, walked, controls.sampler)
-    sheet = _check_latents(latents, masks)
+    sheets = _check_latents(latents, masks, own_sheets=own_sheets)
+    part_at = controls.part_at(walked)
+    if len(masks.sheets) > 1 and part_at >= walked.stop < len(walked.sigmas) - 1:
+        raise InvalidValueError(
+            "return_with_leftover_noise can't keep several sheets, one for each try of the cells; "
+            "allowed: one variant, or forks that part before the run stops"
+        )
+    if own_sheets and (part_at or controls.compat):
+        raise InvalidValueError(
+            "forks of a sheet each can't be sampled together; allowed: fork_at=0, no compat"
+        )
     seeds = choose_seeds(controls.seed, controls.fork_seeds, len(masks))
     run = ForkRun(
-        latents=sheet,
+        latents=sheets,
         masks=masks,
         table=table,
         sampler=controls.sampler,
         sigmas=walked.sigmas,
         first=walked.first,
         steps=walked.steps,
-        fork_at=controls.part_at(walked),
+        fork_at=part_at,
         seeds=seeds,
-        noise=_choose_start_noise(sheet, seeds, add_noise=controls.add_noise, noise=controls.noise),
+        noise=_choose_start_noise(sheets[0], seeds, add_noise=controls.add_noise, noise=controls.noise),
         blend=controls.blend,
         sheet_conditioning=controls.sheet_conditioning,
         latent_format=latent_format or LatentFormat(),
@@ -232,15 +245,22 @@ def prepare_continuation(
     )
 
 
-def _check_latents(latents: object, masks: ForkMasks) -> Tensor:
-    """The clean sheet, if it is one that the masks fit; a copy, as the result goes on saying what it was."""
+def _check_latents(latents: object, masks: ForkMasks, *, own_sheets: bool) -> Tensor:
+    """The clean sheets, if the masks fit them: a copy, as the result goes on saying what they were.
+
+    Returns:
+        (1, B, C, ..., h, w), or (N, ...) where forks have sheets of their own.
+    """
     if not isinstance(latents, Tensor) or not latents.is_floating_point():
         kind = latents.dtype if isinstance(latents, Tensor) else type(latents).__name__
         raise InvalidTypeError(f"latents is {kind}; allowed: a tensor of floating numbers")
-    if latents.ndim not in (4, 5) or not latents.numel():
+    sheets = latents if own_sheets else latents[None]
+    if sheets.ndim not in (5, 6) or not sheets.numel():
         raise InvalidValueError(
             f"latents has shape {tuple(latents.shape)}; allowed: (B, C, h, w) or (B, C, T, h, w), not empty"
         )
+    if len(sheets) not in {1, len(masks)}:
+        raise InvalidValueError(f"latents has {len(sheets)} sheets; allowed: {len(masks)}, one for each fork")
     if tuple(latents.shape[-2:]) != masks.size:
         raise InvalidValueError(
             f"latents has shape {tuple(latents.shape)} and the masks are {masks.size[0]} x {masks.size[1]}; "
@@ -248,7 +268,7 @@ def _check_latents(latents: object, masks: ForkMasks) -> Tensor:
         )
     if not bool(latents.isfinite().all()):
         raise InvalidValueError("latents has NaN or infinities; allowed: finite numbers")
-    return latents.detach().clone(memory_format=torch.contiguous_format)
+    return sheets.detach().clone(memory_format=torch.contiguous_format)
 
 
 def _choose_start_noise(

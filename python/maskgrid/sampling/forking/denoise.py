@@ -86,7 +86,7 @@ def denoise(stretch: Stretch) -> Requests:
         CancelledError: The callback returned False.
     """
     run, region, check = stretch.run, stretch.region, AnswerCheck()
-    z, noise = run.image_latents, run.surrounding_noise(region)
+    z, noise = run.sheets_of(region), run.surrounding_noise(region)
     inside = region.cut(z)
     walk = run.walk(region, stretch.state, stretch.stop)
     solver = run.solver.solve(run.start(region) if stretch.state is None else stretch.state.x, walk)
@@ -116,11 +116,11 @@ def denoise(stretch: Stretch) -> Requests:
 
 
 def _base_of(stretch: Stretch, around: Tensor, shown: Tensor) -> Tensor | None:
-    """What the rows of a request have in common, (B, C, ..., h, w) of its own memory; None for one sheet.
+    """What the rows of a request have in common, (B, C, ..., h, w) of its own memory; None for nothing.
 
     Forks with noise of their own are surrounded by different sheets; the first one's stands for all.
     """
-    if stretch.calls == ((),):
+    if stretch.calls == ((),) or len(stretch.run.latents) > 1:
         return None
     return (shown if stretch.region.is_sheet else around)[0].to(stretch.run.latents.dtype, copy=True)
 
@@ -168,7 +168,7 @@ def _report(stretch: Stretch, denoised: Tensor, sigma: Tensor, step: int) -> Non
     run, region = stretch.run, stretch.region
 
     def make_denoised() -> Tensor:
-        sheets = run.latent_format.decode(region.paste(denoised, run.image_latents))
+        sheets = run.latent_format.decode(region.paste(denoised, run.sheets_of(region)))
         return sheets.to(run.latents.dtype).flatten(0, 1)
 
     place, steps = run.first + step, run.steps

@@ -1,14 +1,14 @@
 """The noise masks of forks, kept as small as they are, and the blends: what their grey means at a step."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
 
 from maskgrid.errors import InvalidTypeError, InvalidValueError
-from maskgrid.geometry import ForkPlan
+from maskgrid.geometry import ForkPlan, Grid
 from maskgrid.sampling.forking.patches import Patches
 
 __all__ = ["BLENDS", "BlendName", "ForkMasks", "as_fork_masks"]
@@ -49,9 +49,9 @@ class ForkMasks:
     Attributes:
         rows: Rows of the grid.
         columns: Columns of the grid.
-        cells: The cell of each fork, row by row from 0.
+        cells: The cell of each fork, row by row from 0; several forks may have the same one.
         writes: (N, 4) int64 on the CPU: top, left, bottom, right of each fork's own part of the sheet;
-            disjoint. What Sample then Fork gives to the fork.
+            disjoint for different cells. What Sample then Fork gives to the fork.
         patches: The part of the sheet in which each fork may change.
         values: (N, height, width) float32 on the CPU: the noise masks inside the patches; outside them they
             are 0.
@@ -114,6 +114,20 @@ class ForkMasks:
         values = patches.cut(dense).clone()
         return cls(rows, columns, tuple(range(len(dense))), rectangles, patches, values, together)
 
+    @classmethod
+    def of_own_sheets(cls, masks: Any, cells: Sequence[int], grid: Grid) -> "ForkMasks":
+        """The noise masks of forks that have a sheet each, all of one size.
+
+        Args:
+            masks: (n, h, w) float32 in [0, 1], an array or a tensor: each fork's on its own sheet.
+            cells: The cell of each fork.
+            grid: Where the cells lie, of whose sheet the forks are.
+        """
+        dense = _tensor(masks)[:, None]
+        whole = torch.tensor([[0, 0, *dense.shape[-2:]]]).repeat(len(dense), 1)
+        each = cls.from_tensor(dense, rows=len(dense), columns=1, writes=whole)
+        return replace(each, rows=grid.rows, columns=grid.columns, cells=tuple(cells))
+
     def __len__(self) -> int:
         return len(self.cells)
 
@@ -121,6 +135,28 @@ class ForkMasks:
     def size(self) -> tuple[int, int]:
         """Height and width of the sheet in latents."""
         return self.patches.sheet
+
+    @property
+    def sheets(self) -> tuple[tuple[int, ...], ...]:
+        """The forks that may be sampled together as one sheet: groups that have each cell at most once."""
+        groups: list[list[int]] = []
+        seen: dict[int, int] = {}
+        for fork, cell in enumerate(self.cells):
+            group = seen[cell] = seen.get(cell, -1) + 1
+            if group == len(groups):
+                groups.append([])
+            groups[group].append(fork)
+        return tuple(map(tuple, groups))
+
+    def repeat(self, times: int) -> "ForkMasks":
+        """The noise masks of several tries of every fork: all forks, then all of them again."""
+        return replace(
+            self,
+            cells=self.cells * times,
+            writes=self.writes.repeat(times, 1),
+            patches=replace(self.patches, places=self.patches.places * times),
+            values=self.values.repeat(times, 1, 1),
+        )
 
     def batch(self, start: int = 0, stop: int | None = None) -> Tensor:
         """The noise masks of forks start to stop - 1 as whole sheets, (n, 1, h, w) float32."""

@@ -66,7 +66,8 @@ class ForkRun:
     sheet has the noise of its own fork, and what is in no cell that of fork 0.
 
     Attributes:
-        latents: (B, C, ..., h, w) the clean sheet as it was given.
+        latents: (1, B, C, ..., h, w) the clean sheet as it was given; or (N, ...) one for each fork, which
+            then are never together.
         masks: Where each fork may change.
         table: The model's noise table.
         sampler: The solver's name.
@@ -119,13 +120,31 @@ class ForkRun:
 
     @cached_property
     def image_latents(self) -> Tensor:
-        """The clean sheet as the model knows it, (1, B, C, ..., h, w) in the solver's dtype."""
-        return self.latent_format.encode(self.latents.to(self.solver_dtype))[None]
+        """The clean sheets as the model knows them, (1 or N, B, C, ..., h, w) in the solver's dtype."""
+        return self.latent_format.encode(self.latents.to(self.solver_dtype))
 
-    def sheet_region(self) -> Region:
-        """The region that is the sheet together: one row, in which the cells of all forks change."""
+    @property
+    def sheet_shape(self) -> torch.Size:
+        """The shape of a sheet of latents, (B, C, ..., h, w)."""
+        return self.latents.shape[1:]
+
+    def sheets_of(self, region: Region) -> Tensor:
+        """The clean sheets of a region's rows as the model knows them, (1 or n, B, C, ..., h, w)."""
+        return self.image_latents if len(self.image_latents) == 1 else self.image_latents[list(region.rows)]
+
+    def given_sheets(self, forks: Sequence[int]) -> Tensor:
+        """The clean sheets of some forks as they were given, (1 or n, B, C, ..., h, w)."""
+        return self.latents if len(self.latents) == 1 else self.latents[list(forks)]
+
+    def sheet_region(self, fork: int = 0) -> Region:
+        """The region that is a sheet together: one row, in which the cells of all its forks change.
+
+        Args:
+            fork: One of its forks; where cells have several tries, each try is a sheet of its own.
+        """
+        forks = next(sheet for sheet in self.masks.sheets if fork in sheet)
         patches = Patches.whole(1, self.masks.size)
-        return self._region(self.forks, (), patches, self.masks.together[None])
+        return self._region(forks, (), patches, self.masks.together[None])
 
     def fork_region(self, forks: Sequence[int]) -> Region:
         """The region that has a row for each of these forks."""
@@ -138,7 +157,7 @@ class ForkRun:
 
     def start(self, region: Region) -> Tensor:
         """The x that a region's rows start from, (1 or n, B, C, ..., *patch)."""
-        x = self.table.start(self.image_latents, self._start_noise(region), self.sigmas[0])
+        x = self.table.start(self.sheets_of(region), self._start_noise(region), self.sigmas[0])
         return region.cut(x)
 
     def surrounding_noise(self, region: Region) -> Tensor:
@@ -152,7 +171,7 @@ class ForkRun:
         items = [
             step_noise(
                 self.solver.noise,
-                self.latents.shape,
+                self.sheet_shape,
                 seed,
                 self.sigmas,
                 dtype=self.latents.dtype,
@@ -162,7 +181,7 @@ class ForkRun:
         ]
         noise = RegionNoise(items, region, self.latents.device, self.solver_dtype)
         start, memory = (0, None) if state is None else (state.step, state.memory)
-        size = self.latents.numel()
+        size = self.sheet_shape.numel()
         return Walk(self.sigmas, self.table, noise, start=start, stop=stop, memory=memory, sheet_size=size)
 
     def hand_out(self, x: Tensor, sigma: Tensor) -> Tensor:
@@ -174,7 +193,7 @@ class ForkRun:
     ) -> Region:
         # The batch, the channels and the frames of a fork share its mask.
         mask = values.to(self.latents.device, self.solver_dtype)
-        mask = mask.reshape(len(mask), *(1,) * (self.latents.ndim - 2), *mask.shape[-2:])
+        mask = mask.reshape(len(mask), *(1,) * (len(self.sheet_shape) - 2), *mask.shape[-2:])
         return Region(forks, rows, self.masks.writes[list(forks)], patches, mask)
 
     def _start_noise(self, region: Region) -> Tensor:
@@ -183,7 +202,7 @@ class ForkRun:
         return self._noise_of(region, initial_noise)
 
     def _noise_of(self, region: Region, draw: Callable[..., Tensor]) -> Tensor:
-        shape, dtype = self.latents.shape, self.latents.dtype
+        shape, dtype = self.sheet_shape, self.latents.dtype
         drawn: Iterable[Tensor] = (draw(shape, seed, dtype=dtype) for seed in self._seeds_of(region))
         return self._for_solver(region.gather(drawn))
 

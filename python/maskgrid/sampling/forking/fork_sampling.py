@@ -10,6 +10,7 @@ next: the blended x, its surroundings noised alike.
 """
 
 from collections.abc import Callable, Sequence
+from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -24,7 +25,6 @@ from maskgrid.errors import (
 )
 from maskgrid.sampling.argument_checks import check_count
 from maskgrid.sampling.forking.denoise import Stretch, denoise
-from maskgrid.sampling.forking.fork_masks import ForkMasks
 from maskgrid.sampling.forking.fork_run import ForkRun
 from maskgrid.sampling.forking.progress import Callback
 from maskgrid.sampling.forking.region import Region
@@ -35,6 +35,8 @@ from maskgrid.sampling.result.fork_latents import ForkLatents
 __all__ = ["ForkSampling", "answer_with", "finish_forks", "take_forks"]
 
 Finish = Callable[[ForkRun, State, Sequence[int]], ForkLatents]
+_Begun = tuple[tuple[int, ...], State | None]
+"""Forks that one sheet has together, and where it stands."""
 
 
 def finish_forks(run: ForkRun, state: State, forks: Sequence[int]) -> ForkLatents:
@@ -52,11 +54,11 @@ def finish_forks(run: ForkRun, state: State, forks: Sequence[int]) -> ForkLatent
     may_change = own.patches.inside(own.cells) & (own.cut(run.masks.together[None]) > 0)
     chosen = may_change if state.is_sheet else run.masks.values[list(forks)] > 0
     if float(sigma) == 0:
-        return take_forks(run, own, state, chosen, x=state.x, background=run.latents[None])
-    region = run.sheet_region() if state.is_sheet else own
-    around = run.table.noised(run.image_latents, run.surrounding_noise(region), sigma)
+        return take_forks(run, own, state, chosen, x=state.x, background=run.given_sheets(forks))
+    region = run.sheet_region(forks[0]) if state.is_sheet else own
+    around = run.table.noised(run.sheets_of(region), run.surrounding_noise(region), sigma)
     x = torch.lerp(region.cut(around), state.x, run.mask(region, state.step))
-    around = run.table.noised(run.image_latents, run.surrounding_noise(own), sigma)
+    around = run.table.noised(run.sheets_of(own), run.surrounding_noise(own), sigma)
     result = take_forks(run, own, state, chosen, x=x, background=run.hand_out(around, sigma))
     return result.carry_on(run, state) if state.step < run.step_count else result
 
@@ -78,10 +80,10 @@ def take_forks(
     values, around = run.hand_out(x, sigma), own.cut(background)
     if state.is_sheet:
         values = own.cut(values)
-    shape = (len(own.forks), *(1,) * (run.latents.ndim - 2), *own.patches.size)
+    shape = (len(own.forks), *(1,) * (len(run.sheet_shape) - 2), *own.patches.size)
     new = torch.where(chosen.to(run.latents.device).reshape(shape), values, around)
     return ForkLatents(
-        image_latents=run.latents,
+        sheets=run.latents,
         masks=run.masks,
         numbers=own.forks,
         patches=new,
@@ -91,11 +93,11 @@ def take_forks(
     )
 
 
-def _leave_forks(latents: Tensor, masks: ForkMasks, forks: Sequence[int]) -> ForkLatents:
+def _leave_forks(run: ForkRun, forks: Sequence[int]) -> ForkLatents:
     """The forks of a run of no steps: the sheet as it came."""
-    places = masks.patches.of(forks)
-    patches = places.cut(latents[None]).expand(len(forks), *latents.shape[:-2], *places.size)
-    return ForkLatents(latents, masks, tuple(forks), patches, places, 0.0, latents[None])
+    places, sheets = run.masks.patches.of(forks), run.given_sheets(forks)
+    patches = places.cut(sheets).expand(len(forks), *run.sheet_shape[:-2], *places.size)
+    return ForkLatents(run.latents, run.masks, tuple(forks), patches, places, 0.0, sheets)
 
 
 class ForkSampling:
@@ -150,7 +152,7 @@ class ForkSampling:
     def result(self) -> ForkLatents | None:
         """The forks that are finished; None when there are none."""
         if self.is_empty:
-            return _leave_forks(self.run.latents, self.run.masks, self.forks)
+            return _leave_forks(self.run, self.forks)
         return ForkLatents.join(self._finished) if self._finished else None
 
     def complete(self, drive: Callable[[Stretch], State]) -> ForkLatents:
@@ -181,17 +183,31 @@ class ForkSampling:
         return result
 
     def _walk(self, drive: Callable[[Stretch], State]) -> None:
-        run, state, part_at = self.run, self._state, min(self.run.fork_at, self.stop)
-        if part_at > 0 if state is None else state.is_sheet and state.step < part_at:
-            state = drive(self._stretch(run.sheet_region(), state, part_at))
-        if state and state.is_sheet and state.step == self.stop:
-            self._finished.append(self._finish(run, state, self.forks))
+        begun = [self._walk_sheet(drive, forks) for forks in self._sheets()]
+        if self._finished:
             return
         for begin in range(0, len(self.forks), self._micro_batch):
             forks = self.forks[begin : begin + self._micro_batch]
-            region = run.fork_region(forks)
-            end = drive(self._stretch(region, _own_state(state, region), self.stop))
-            self._finished.append(self._finish(run, end, forks))
+            region = self.run.fork_region(forks)
+            end = drive(self._stretch(region, _own_state(begun, region), self.stop))
+            self._finished.append(self._finish(self.run, end, forks))
+
+    def _sheets(self) -> list[tuple[int, ...]]:
+        """The forks by the sheet that they are part of while they are together."""
+        sheets, wanted = self.run.masks.sheets, set(self.forks)
+        if len(sheets) == 1:
+            return [self.forks]
+        parts = [tuple(fork for fork in sheet if fork in wanted) for sheet in sheets]
+        return [part for part in parts if part]
+
+    def _walk_sheet(self, drive: Callable[[Stretch], State], forks: tuple[int, ...]) -> _Begun:
+        """Walk a sheet together to where its forks part; where that is the end, they are finished."""
+        run, state, part_at = self.run, self._state, min(self.run.fork_at, self.stop)
+        if part_at > 0 if state is None else state.is_sheet and state.step < part_at:
+            state = drive(self._stretch(run.sheet_region(forks[0]), state, part_at))
+        if state and state.is_sheet and state.step == self.stop:
+            self._finished.append(self._finish(run, state, forks))
+        return forks, state
 
     def _stretch(self, region: Region, state: State | None, stop: int) -> Stretch:
         return Stretch(
@@ -263,8 +279,17 @@ def _answer_of(denoiser: object) -> Callable[[Request], Answer]:
     return lambda request: denoiser(request.x, request.sigma)
 
 
-def _own_state(state: State | None, region: Region) -> State | None:
+def _own_state(begun: Sequence[_Begun], region: Region) -> State | None:
     """Where the forks of a micro-batch go on from."""
-    if state is None or not state.is_sheet:
-        return state and state.pick(region.forks)
-    return state.part(region.forks, region.patches)
+    _forks, first = begun[0]
+    if first is None or not first.is_sheet:
+        return first and first.pick(region.forks)
+    sheet_of = {fork: sheet for sheet, (forks, _state) in enumerate(begun) for fork in forks}
+    parts = []
+    # Tries of a cell go on from sheets of their own.
+    for sheet, same in groupby(enumerate(region.forks), lambda each: sheet_of[each[1]]):
+        rows, forks = zip(*same, strict=True)
+        state = begun[sheet][1]
+        assert state is not None, "sheets are walked together, all or none"
+        parts.append(state.part(forks, region.patches.of(rows)))
+    return State.join(parts)

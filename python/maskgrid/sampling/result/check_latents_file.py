@@ -57,10 +57,13 @@ def check_latents_file(facts: Facts, tensors: Tensors) -> None:
     check = _Check(facts, tensors, "")
     masks = check.inner("masks")
     sheet = _check_masks(masks)
-    image = check.tensor("image_latents", _is_batch, "floats of shape (B, C, h, w)")
+    image = check.tensor("image_latents", _is_batch, "floats of shape (B, C, h, w) or (N, B, C, h, w)")
     if tuple(image.shape[-2:]) != sheet or not image.numel() or not bool(image.isfinite().all()):
         check.fail("image_latents", f"finite numbers, {sheet[0]} x {sheet[1]}")
-    count = len(masks.facts["cells"])
+    count, patches = len(masks.facts["cells"]), tensors.get("patches")
+    if patches is not None and image.ndim == patches.ndim:
+        check.shaped("image_latents", [(count, *image.shape[1:])], image.dtype)
+        image = image[0]
     numbers = check.integers("numbers", 0, count - 1)
     if len(set(numbers)) != len(numbers):
         check.fail("numbers", "each once")
@@ -80,8 +83,6 @@ def _check_masks(check: "_Check") -> tuple[int, int]:
     """Check the masks of a latents file; returns the size of its sheet in latents."""
     rows, columns = (check.integer(name, 1, _MOST_CELLS) for name in ("rows", "columns"))
     cells = check.integers("cells", 0, rows * columns - 1)
-    if len(set(cells)) != len(cells):
-        check.fail("cells", "each once")
     sheet = check.pair("sheet", 1)
     size = _check_places(check, sheet, len(cells))
     share: Callable[[Tensor], bool] = lambda t: bool(((t >= 0) & (t <= 1)).all())  # noqa: E731
@@ -163,6 +164,8 @@ def _check_state(check: "_Check", masks: "_Check", image: Tensor, steps: int, nu
     together = check.facts.get("together")
     if not isinstance(together, bool):
         check.fail("together", "true or false")
+    if together and len(set(masks.facts["cells"])) != len(masks.facts["cells"]):
+        check.fail("together", "false where cells have several forks")
     item, size = tuple(image.shape), masks.pair("size", 0)
     shape = (1, *item) if together else (len(numbers), *item[:-2], *size)
     dtype = torch.promote_types(image.dtype, torch.float32)
@@ -252,7 +255,7 @@ def _is_int(value: object, low: int, high: int) -> bool:
 
 
 def _is_batch(tensor: Tensor) -> bool:
-    return tensor.is_floating_point() and tensor.ndim in (4, 5)
+    return tensor.is_floating_point() and tensor.ndim in (4, 5, 6)
 
 
 def _is_list_of_floats(tensor: Tensor) -> bool:

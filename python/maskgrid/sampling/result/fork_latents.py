@@ -26,11 +26,12 @@ class ForkLatents:
     of these two alone.
 
     Attributes:
-        image_latents: (B, C, ..., h, w) the clean sheet as it was given.
+        sheets: (1, B, C, ..., h, w) the clean sheet as it was given; or (N, ...) one for each fork of the
+            run.
         masks: Where each fork of the run may change.
         numbers: The forks that are here, in order; all of them unless the run was stopped or some were
             chosen.
-        patches: (n, B, C, ..., height, width) what is new, of image_latents' dtype and device.
+        patches: (n, B, C, ..., height, width) what is new, of the sheets' dtype and device.
         places: Where the patches lie.
         sigma: The noise level; 0 for a whole run.
         background: (1 or n, B, C, ..., h, w) what lies around the patches: the sheet, noised to sigma.
@@ -38,7 +39,7 @@ class ForkLatents:
         state: Where the run stands; likewise.
     """
 
-    image_latents: Tensor
+    sheets: Tensor
     masks: ForkMasks
     numbers: tuple[int, ...]
     patches: Tensor
@@ -47,6 +48,11 @@ class ForkLatents:
     background: Tensor
     run: ForkRun | None = None
     state: State | None = None
+
+    @property
+    def image_latents(self) -> Tensor:
+        """The clean sheet as it was given, (B, C, ..., h, w); or (N, ...) one for each fork of the run."""
+        return self.sheets[0] if len(self.sheets) == 1 else self.sheets
 
     @property
     def rows(self) -> int:
@@ -64,6 +70,12 @@ class ForkLatents:
         return tuple(self.masks.cells[i] for i in self.numbers)
 
     @property
+    def variants(self) -> tuple[int, ...]:
+        """Which try of its cell each of the forks here is, from 0."""
+        tries = {fork: variant for variant, sheet in enumerate(self.masks.sheets) for fork in sheet}
+        return tuple(tries[number] for number in self.numbers)
+
+    @property
     def latents(self) -> Tensor:
         """The latents of all forks as whole sheets (n * B, C, ..., h, w), fork-major; made when asked for."""
         sheets = self.background.expand(len(self), *self.background.shape[1:])
@@ -76,7 +88,15 @@ class ForkLatents:
 
         A cell is the part of the sheet that is the fork's own; where a mask reaches over its border, which it
         can do when cells do not divide by the stride, that part is left out.
+
+        Raises:
+            InvalidValueError: Forks of sheets of their own.
         """
+        if len(self.sheets) > 1:
+            raise InvalidValueError(
+                f"these are forks of {len(self.sheets)} sheets, so there is none to merge them in; "
+                "allowed: forks of one sheet"
+            )
         sheet = self.background[:1].clone()
         for i, number in enumerate(self.numbers):
             arrange_cells(self._sheet(i)[None], self.masks.writes[number : number + 1], sheet)
@@ -157,7 +177,7 @@ class ForkLatents:
     def __repr__(self) -> str:
         whole = "" if len(self) == len(self.masks) else f" of {len(self.masks)}"
         left = f", sigma {self.sigma:g}" if self.sigma else ""
-        shape, dtype = tuple(self.image_latents.shape), str(self.image_latents.dtype).removeprefix("torch.")
+        shape, dtype = tuple(self.sheets.shape[1:]), str(self.sheets.dtype).removeprefix("torch.")
         grid = f"{self.rows} x {self.columns} cells"
         return f"<ForkLatents: {len(self)}{whole} forks of a sheet of {grid}, latents {shape} {dtype}{left}>"
 

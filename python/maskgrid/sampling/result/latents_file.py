@@ -37,7 +37,8 @@ def write_latents_file(path: str | PathLike[str], forks: Mapping[str, Any]) -> N
     from safetensors.torch import save_file
 
     run, state, places = forks["run"], forks["state"], forks["places"]
-    tensors: _Tensors = {name: forks[name] for name in ("image_latents", "patches", "background")}
+    tensors: _Tensors = {name: forks[name] for name in ("patches", "background")}
+    tensors["image_latents"] = forks["sheets"][0] if len(forks["sheets"]) == 1 else forks["sheets"]
     facts: _Facts = {
         "version": _VERSION,
         "numbers": forks["numbers"],
@@ -93,17 +94,18 @@ def read_latents_file(path: str | PathLike[str], *, device: torch.device | str =
 
 def _take_forks(facts: _Facts, tensors: _Tensors, device: torch.device | str) -> dict[str, Any]:
     masks = _take_masks(facts["masks"], tensors)
-    latents = tensors["image_latents"].to(device)
+    sheets, patches = tensors["image_latents"].to(device), tensors["patches"].to(device)
+    sheets = sheets if sheets.ndim == patches.ndim else sheets[None]
     numbers = tuple(facts["numbers"])
     run = state = None
     if "setup" in facts:
-        run = _take_run(facts["setup"], tensors, latents, masks)
+        run = _take_run(facts["setup"], tensors, sheets, masks)
         state = _take_state(facts["checkpoint"], tensors, numbers, device)
     return {
-        "image_latents": latents,
+        "sheets": sheets,
         "masks": masks,
         "numbers": numbers,
-        "patches": tensors["patches"].to(device),
+        "patches": patches,
         "places": _patches(facts["places"], facts["size"], masks.size),
         "sigma": facts["sigma"],
         "background": tensors["background"].to(device),
