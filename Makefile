@@ -31,7 +31,7 @@ endif
 
 OLDEST_RUST := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
-PYTHON_CODE := python tests benches tools
+PYTHON_CODE := python tests benches tools examples
 
 # Stamps: an environment with maturin, the native module built into it, what models need, all of the `dev` extra.
 CREATED := $(VENV)/.created

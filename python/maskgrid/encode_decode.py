@@ -16,8 +16,9 @@ from maskgrid.errors import (
     attach_finished,
     is_out_of_memory,
 )
+from maskgrid.geometry import pixel_masks as masks
 from maskgrid.hosts.diffusers.vae_precision import explain_short_memory
-from maskgrid.pictures.key_alpha import key_alpha, uncover
+from maskgrid.pictures.key_alpha import key_alpha, measure_ground, uncover
 from maskgrid.pictures.pixel_arrays import extend_border
 from maskgrid.pictures.resize_picture import resize_pixels
 from maskgrid.sampling import ForkLatents
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from maskgrid.run_plan import RunPlan
 
 __all__ = ["decode_forks", "eight_bit_picture", "encode_views", "finish_as_pictures"]
+
+_CLEAR = 2
+"""Pixels beside something visible that an autoencoder does not give back as clear background."""
 
 
 def encode_views(host: DiffusersHost, pixels: NDArray[np.uint8], plan: RunPlan) -> Tensor:
@@ -97,7 +101,7 @@ def decode_forks(
             else:
                 picture = next(windows)
             if picture is not None:
-                patch[...] = _with_alpha(eight_bit_picture(picture), patch, inputs)
+                patch[...] = _with_alpha(eight_bit_picture(picture), patch, inputs, cell)
             done += 1
             if inputs.options.decode_callback:
                 inputs.options.decode_callback(done, len(latents))
@@ -149,16 +153,29 @@ def _decode_windows(
             yield window[0, :, top : top + height, left : left + width]
 
 
-def _with_alpha(colours: NDArray[np.uint8], cell: NDArray[np.uint8], inputs: RunInputs) -> NDArray[np.uint8]:
+def _with_alpha(
+    colours: NDArray[np.uint8], cell: NDArray[np.uint8], inputs: RunInputs, number: int
+) -> NDArray[np.uint8]:
     """What was decoded for a cell, with the alpha that the cell has or a new one, where the sheet has any."""
     if cell.shape[2] == 3:
         return colours
     background = inputs.sheet.background
     if background is None:
         return np.dstack([colours, cell[..., 3]])
-    if inputs.options.alpha == "new":
-        return key_alpha(colours, background)
-    return uncover(colours, cell[..., 3], background)
+    clear: NDArray[np.bool_] = masks.shrink(cell[..., 3] == 0, _CLEAR) & ~inputs.may_change(number)
+    ground = measure_ground(colours, background, clear)
+    if inputs.options.alpha == "keep":
+        return uncover(colours, cell[..., 3], ground)
+    if not ground.is_found:
+        red, green, blue = (round(level) for level in ground.colour)
+        warnings.warn(
+            f"the background {background} is not what cell {number} was decoded before, but rather "
+            f"{(red, green, blue)}, or nothing even, so its new alpha is a guess; allowed: a background that "
+            "this model's autoencoder gives back, or alpha='keep'",
+            MaskGridWarning,
+            stacklevel=2,
+        )
+    return key_alpha(colours, ground)
 
 
 @contextmanager

@@ -67,6 +67,12 @@ class RunInputs:
         """(H, W, 3 or 4) uint8: the pixels that a run was given, bit for bit."""
         return self.sheet.pixels
 
+    def may_change(self, cell: int) -> NDArray[np.bool_]:
+        """(h, w): where a cell's stencil is not black."""
+        values = self.stencil[..., 0] if self.stencil.ndim == 4 else self.stencil
+        changes: NDArray[np.bool_] = (values if values.ndim == 2 else values[cell % len(values)]) > 0
+        return changes
+
     def reporting_to(self, callback: Callback | None, decode_callback: DecodeCallback | None) -> RunInputs:
         """The inputs of a run with other callbacks."""
         options = replace(self.options, callback=callback, decode_callback=decode_callback)

@@ -9,7 +9,7 @@ from maskgrid.errors import InvalidTypeError, InvalidValueError
 from maskgrid.geometry import Grid
 from maskgrid.pictures.background import background_of, check_background, far_colour
 from maskgrid.pictures.flatten_alpha import flatten_alpha
-from maskgrid.pictures.key_alpha import key_alpha, uncover
+from maskgrid.pictures.key_alpha import key_alpha, measure_ground, uncover
 from maskgrid.pictures.mix_alpha import mix_patches, mix_with_alpha
 
 GREEN = (0, 255, 0)
@@ -31,7 +31,8 @@ def test_a_soft_edge_comes_back_from_its_composite(background, noise):
     drawn = draw_disc()
     generator = np.random.default_rng(0)
     seen = flatten_alpha(drawn, background).astype(int) + generator.integers(-noise, noise + 1, (48, 48, 3))
-    keyed = key_alpha(seen.clip(0, 255).astype(np.uint8), background)
+    pixels = seen.clip(0, 255).astype(np.uint8)
+    keyed = key_alpha(pixels, measure_ground(pixels, background))
     wrong = np.abs(keyed[..., 3].astype(int) - drawn[..., 3])
     assert wrong.mean() < 2
     assert wrong.max() <= 64
@@ -39,7 +40,8 @@ def test_a_soft_edge_comes_back_from_its_composite(background, noise):
 
 def test_nothing_of_the_background_is_left_in_the_edge():
     drawn = draw_disc()
-    keyed = key_alpha(flatten_alpha(drawn, GREEN), GREEN)
+    pixels = flatten_alpha(drawn, GREEN)
+    keyed = key_alpha(pixels, measure_ground(pixels, GREEN))
     edge = (keyed[..., 3] > 0) & (keyed[..., 3] < 255)
     assert edge.any()
     fringe = keyed[edge][:, 1].astype(int) - keyed[edge][:, [0, 2]].max(1)
@@ -47,21 +49,35 @@ def test_nothing_of_the_background_is_left_in_the_edge():
 
 
 def test_an_autoencoders_own_shade_of_the_background_is_background():
-    drawn = draw_disc()
-    keyed = key_alpha(flatten_alpha(drawn, (18, 231, 22)), GREEN)
+    pixels = flatten_alpha(draw_disc(), (18, 231, 22))
+    ground = measure_ground(pixels, GREEN)
+    keyed = key_alpha(pixels, ground)
+    assert ground.is_found
     assert (keyed[0, :, 3] == 0).all()
     assert (keyed[20:28, 20:28, 3] == 255).all()
 
 
 def test_a_picture_that_is_all_background_or_has_none_is_clear_or_opaque():
     ground = np.full((9, 9, 3), GREEN, np.uint8)
-    assert (key_alpha(ground, GREEN)[..., 3] == 0).all()
-    assert (key_alpha(np.zeros_like(ground), GREEN)[..., 3] == 255).all()
+    other = np.zeros_like(ground)
+    assert (key_alpha(ground, measure_ground(ground, GREEN))[..., 3] == 0).all()
+    assert not measure_ground(other, GREEN).is_found
+    assert (key_alpha(other, measure_ground(other, GREEN))[..., 3] == 255).all()
+
+
+def test_pixels_that_are_known_to_be_background_tell_what_became_of_it():
+    drawn = draw_disc()
+    pixels = flatten_alpha(drawn, (80, 140, 180))
+    ground = measure_ground(pixels, GREEN, drawn[..., 3] == 0)
+    assert ground.colour == (80, 140, 180)
+    assert not ground.is_found
+    assert np.abs(key_alpha(pixels, ground)[..., 3].astype(int) - drawn[..., 3]).mean() < 2
 
 
 def test_with_a_known_alpha_the_colours_come_back():
     drawn = draw_disc()
-    found = uncover(flatten_alpha(drawn, GREEN), drawn[..., 3], GREEN)
+    pixels = flatten_alpha(drawn, GREEN)
+    found = uncover(pixels, drawn[..., 3], measure_ground(pixels, GREEN))
     seen = drawn[..., 3] >= 64
     assert np.array_equal(found[..., 3], drawn[..., 3])
     assert np.abs(found[seen].astype(int) - drawn[seen]).max() <= 4

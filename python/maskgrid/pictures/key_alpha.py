@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,12 +15,14 @@ if TYPE_CHECKING:
 
     from maskgrid.pictures.background import Colour
 
-__all__ = ["key_alpha", "uncover"]
+__all__ = ["Ground", "key_alpha", "measure_ground", "uncover"]
 
 _NEAR = 64.0
 """Distance in RGB up to which a colour may be the background as an autoencoder gives it back."""
 _QUIET, _LOUD = 12.0, 40.0
 """The least and the most that such colours are taken to vary."""
+_FEW = 16
+"""Pixels that don't tell a colour."""
 _BAND = 3
 """Pixels beside the background in which an edge may be soft."""
 _ALIKE = 0.97
@@ -30,7 +33,52 @@ _FAINT = 0.25
 """Below this alpha what is left of a colour is mostly noise, and the colours beside it count."""
 
 
-def key_alpha(pixels: NDArray[np.uint8], background: Colour) -> NDArray[np.uint8]:
+@dataclass(frozen=True)
+class Ground:
+    """A background as it is in a picture.
+
+    Attributes:
+        colour: Its red, green and blue.
+        noise: The distance in RGB up to which other colours are the background as well.
+        is_found: Whether the picture shows it: within 64 of the colour that was asked for, quiet enough.
+    """
+
+    colour: tuple[float, float, float]
+    noise: float
+    is_found: bool
+
+
+def measure_ground(
+    pixels: NDArray[np.uint8], background: Colour, known: NDArray[np.bool_] | None = None
+) -> Ground:
+    """The background as it is in a picture that an autoencoder may have changed.
+
+    Args:
+        pixels: (h, w, 3) uint8.
+        background: The colour that was asked for.
+        known: (h, w), pixels that are background for certain; where there are fewer than 16, those within 64
+            of the colour count.
+
+    Returns:
+        The median of these pixels and what they vary by, from 12 to 40; the colour itself where there are
+        fewer than 16.
+    """
+    colours = pixels.astype(np.float32)
+    certain = known is not None and int(np.count_nonzero(known)) >= _FEW
+    near = np.sqrt(((colours - np.array(background, np.float32)) ** 2).sum(2)) < _NEAR
+    samples = colours[known] if known is not None and certain else colours[near]
+    if len(samples) < _FEW:
+        red, green, blue = background
+        return Ground((red, green, blue), _QUIET, False)
+    red, green, blue = np.median(samples, 0).tolist()
+    spread = np.sqrt(((samples - (red, green, blue)) ** 2).sum(1))
+    # Soft edges are among those that are only near, so the middle of the distances counts and not their end.
+    noise = float(np.quantile(spread, 0.99) * 1.25 if certain else 4 * np.median(spread))
+    is_found = noise <= _LOUD and bool(np.hypot.reduce(np.subtract((red, green, blue), background)) < _NEAR)
+    return Ground((red, green, blue), min(max(noise, _QUIET), _LOUD), is_found)
+
+
+def key_alpha(pixels: NDArray[np.uint8], ground: Ground) -> NDArray[np.uint8]:
     """A picture of things before a background of one colour, with the alpha that they then have.
 
     What lies within the noise of the background is transparent. Deeper than 3 px inside the rest everything
@@ -40,16 +88,14 @@ def key_alpha(pixels: NDArray[np.uint8], background: Colour) -> NDArray[np.uint8
 
     Args:
         pixels: (h, w, 3) uint8.
-        background: Its red, green and blue; where most of what is near it has another mean, as after an
-            autoencoder, that mean counts.
+        ground: The background, as `measure_ground` finds it.
 
     Returns:
         (h, w, 4) uint8; under alpha 0 the colours of what is beside it go on.
     """
-    ground, noise = _measure_ground(pixels, background)
-    offset = pixels.astype(np.float32) - ground
+    offset = pixels.astype(np.float32) - np.array(ground.colour, np.float32)
     distance = np.sqrt((offset**2).sum(2))
-    clear = distance <= noise
+    clear = distance <= ground.noise
     alpha = np.where(clear, 0, 1).astype(np.float32)
     band: NDArray[np.bool_] = masks.grow(clear, _BAND) & ~clear
     if clear.any() and band.any():
@@ -59,34 +105,20 @@ def key_alpha(pixels: NDArray[np.uint8], background: Colour) -> NDArray[np.uint8
     return _without_ground(pixels, alpha, ground)
 
 
-def uncover(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8], background: Colour) -> NDArray[np.uint8]:
+def uncover(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8], ground: Ground) -> NDArray[np.uint8]:
     """A picture before a background of one colour, with an alpha that is known, and none of the colour left.
 
     Args:
         pixels: (h, w, 3) uint8.
         alpha: (h, w) uint8.
-        background: Its red, green and blue; see `key_alpha`.
+        ground: The background, as `measure_ground` finds it.
 
     Returns:
         (h, w, 4) uint8 with just this alpha.
     """
-    ground, _noise = _measure_ground(pixels, background)
     result = _without_ground(pixels, alpha.astype(np.float32) / np.float32(255), ground)
     result[..., 3] = alpha
     return result
-
-
-def _measure_ground(pixels: NDArray[np.uint8], background: Colour) -> tuple[NDArray[np.float32], float]:
-    """The background's colour as it is in a picture, and up to which distance others are it."""
-    asked = np.array(background, np.float32)
-    distance = np.sqrt(((pixels.astype(np.float32) - asked) ** 2).sum(2))
-    near = pixels[distance < _NEAR]
-    if len(near) < 16:
-        return asked, _QUIET
-    ground = np.median(near, axis=0).astype(np.float32)
-    spread = np.sqrt(((near - ground) ** 2).sum(1))
-    # The soft edges of things are near it, too, so the middle of the distances counts and not their end.
-    return ground, float(np.clip(4 * np.median(spread), _QUIET, _LOUD))
 
 
 def _furthest_alike(
@@ -108,11 +140,12 @@ def _furthest_alike(
 
 
 def _without_ground(
-    pixels: NDArray[np.uint8], alpha: NDArray[np.float32], ground: NDArray[np.float32]
+    pixels: NDArray[np.uint8], alpha: NDArray[np.float32], ground: Ground
 ) -> NDArray[np.uint8]:
     """(h, w, 4): the colours f of pixels that are a f + (1 - a) b, where they can be told, and a."""
     share = alpha[..., None]
-    colours = ground + (pixels.astype(np.float32) - ground) / np.maximum(share, _FAINT)
+    behind = np.array(ground.colour, np.float32)
+    colours = behind + (pixels.astype(np.float32) - behind) / np.maximum(share, _FAINT)
     known = np.where(share >= 1, pixels, np.rint(colours.clip(0, 255)).astype(np.uint8))
     eight = np.rint(alpha * 255).astype(np.uint8)
     told = np.where(alpha < _FAINT, 0, eight)
