@@ -35,7 +35,7 @@ def main() -> None:
 
     table = options.out.with_suffix(".jsonl")
     write_table(table, options.seeds, options.steps)
-    result = run_batch(table, options.out, ray=RayOptions(options.address, options.workers))
+    result = run_batch(table, options.out, ray=RayOptions(address=options.address, workers=options.workers))
     print(f"{result.progress.done} of {result.progress.jobs} done, {result.progress.failed} failed")
 
 
