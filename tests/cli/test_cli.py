@@ -371,7 +371,7 @@ def test_pictures_are_counted_while_they_are_decoded(monkeypatch):
     monkeypatch.setattr("maskgrid.cli.progress_line.time.monotonic", lambda: now[0])
     report = Reporter({"mode": "sample"}, stream=stream)
     now[0] = 10
-    report(progress(3, (0,), together=True))
+    report(progress(3, tuple(range(6)), together=True))
     for picture in range(6):
         now[0] += 4
         report.decoded(picture + 1, 6)
