@@ -94,16 +94,12 @@ class MaskGrid:
         """
         name = str(model)
         path = Path(name).expanduser()
-        # Hashed once, before the weights are read.
-        found = [lora.told() for lora in find_loras(loras)]
-        extras: dict[str, Any] = {
-            "revision": revision,
-            "loras": found,
-            "offload": offload,
-            "vae_tiling": vae_tiling,
-        }
-        made = cls(load_pipeline(name, device=device, dtype=dtype, **extras))
+        # Hashed once, and before the weights are read.
+        found = find_loras(loras)
+        extras: dict[str, Any] = {"revision": revision, "offload": offload, "vae_tiling": vae_tiling}
+        made = cls(load_pipeline(name, device=device, dtype=dtype, loras=found, **extras))
         where = str(path.resolve()) if path.exists() else name
+        extras["loras"] = [lora.told() for lora in found]
         told = {name: value for name, value in extras.items() if value}
         made._source = {"pipeline": {"model": where, "device": device, "dtype": dtype, **told}}
         return made
@@ -194,17 +190,16 @@ class MaskGrid:
 
     def run(self, inputs: RunInputs) -> Forks:
         """Make the forks of what `maskgrid.run_inputs.read_inputs` read, as the call itself does."""
-        log = RunLog()
-        host = self.host
+        log, host = RunLog(), self.host
         plan = plan_run(inputs, stride=host.stride, align=host.family.align, side=host.side)
-        told = conditioning_of(self.host, inputs, plan)
+        told = conditioning_of(host, inputs, plan)
         controls = _controls_of_forks(inputs, plan, told)
         hand_over = partial(_forks_of, inputs, plan, {**_settings(inputs), **self._source})
         inputs = log.listening(inputs)
         decode = partial(self._decode, inputs=inputs, plan=plan, hand_over=hand_over, log=log)
-        with self.host.reserve(), log.run(inputs, plan, self.host.name), finish_as_pictures(decode):
-            sheets = encode_views(self.host, inputs.sheet.colours, plan)
-            table = self.host.table(plan.latent_size, inputs.options.steps)
+        with host.reserve(), log.run(inputs, plan, host.name), finish_as_pictures(decode):
+            sheets = encode_views(host, inputs.sheet.colours, plan)
+            table = host.table(plan.latent_size, inputs.options.steps)
             sampling = prepare_forks(
                 *_sheets_and_masks(sheets, plan),
                 controls,
@@ -214,7 +209,7 @@ class MaskGrid:
                 own_sheets=plan.windows is not None,
             )
             sharing = inputs.options.what_is_shared()
-            return decode(self.host.run(sampling, inputs.options.steps, told, sharing=sharing))
+            return decode(host.run(sampling, inputs.options.steps, told, sharing=sharing))
 
     def again(self, manifest: str | os.PathLike[str], **changes: Any) -> Forks:
         """The forks that a manifest tells of, made again with this pipeline.

@@ -152,25 +152,29 @@ class RunOptions:
 
         Raises:
             InvalidTypeError: See `Zoom`, as for the next one.
-            InvalidValueError: A context without a zoom or of cells that are sampled together, or sharing.
+            InvalidValueError: A context without a zoom or of cells that are sampled together; sharing or a
+                control_image where each cell is a canvas of its own.
         """
         asked = Zoom(1 if self.zoom is None else self.zoom, self.context, self.zoom_filter)
-        if self.zoom is None and asked != Zoom(1):
-            raise InvalidValueError(
-                f"context is {self.context} and zoom_filter {self.zoom_filter!r} without zoom; "
-                "allowed: zoom='auto' or a factor"
-            )
-        if self.zoom is not None and self.context is not None and not self.is_alone:
+        if self.zoom is None:
+            if asked != Zoom(1):
+                raise InvalidValueError(
+                    f"context is {self.context} and zoom_filter {self.zoom_filter!r} without zoom; "
+                    "allowed: zoom='auto' or a factor"
+                )
+            return None
+        if self.context is not None and not self.is_alone:
             raise InvalidValueError(
                 f"context is {self.context}, but the cells are sampled together in the enlarged sheet; "
                 "allowed: mode='fork'"
             )
-        if self.zoom is not None and self.is_alone and self.sharing is not None:
-            raise InvalidValueError(
-                f"sharing is {self.sharing!r}, but with a zoom each fork has a canvas of its own; "
-                "allowed: one or the other"
-            )
-        return None if self.zoom is None else asked
+        for name in ("sharing", "control_image") if self.is_alone else ():
+            if getattr(self, name) is not None:
+                raise InvalidValueError(
+                    f"{name} is of the whole sheet, and with a zoom each fork has a canvas of its own; "
+                    "allowed: one or the other, or mode='sample'"
+                )
+        return asked
 
     def what_is_shared(self) -> Sharing | None:
         """What the forks share in the network; None for nothing.

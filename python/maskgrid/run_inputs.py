@@ -17,6 +17,7 @@ from maskgrid.pictures.fit_stencil import check_stencil, fit_stencil
 from maskgrid.pictures.flatten_alpha import flatten_alpha
 from maskgrid.pictures.read_mask import read_mask
 from maskgrid.pictures.read_sheet import read_image, read_sheet
+from maskgrid.result.fork_records import MOST_VARIANTS
 from maskgrid.run_arguments import TEXTS, DecodeCallback, RunOptions, split_options
 from maskgrid.sampling.argument_checks import check_count, check_number
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["RunInputs", "read_inputs"]
 
-_MOST_VARIANTS = 4096
 _GROUNDS = {"control_image": 0, "reference_image": 255}
 """What pictures with alpha are laid over: lines and depths are drawn on black, things stand before white."""
 
@@ -104,11 +104,6 @@ def read_inputs(arguments: Mapping[str, Any]) -> RunInputs:
     mask = read_mask(arguments["mask"], channel=options.mask_channel, max_pixels=options.max_pixels)
     stencil = fit_stencil(mask.values, grid)
     chosen = cell_numbers(options.cells, grid)
-    if options.zoom is not None and options.is_alone and options.control_image is not None:
-        raise InvalidValueError(
-            "control_image is as large as the sheet, and with a zoom each cell is a canvas of its own; "
-            "allowed: no zoom, or mode='sample'"
-        )
     check_stencil(stencil, grid, options.coverage, sorted(chosen))
     texts = {name: _per_cell(getattr(options, name), name, grid, chosen) for name in TEXTS}
     return RunInputs(
@@ -170,7 +165,7 @@ def _check_numbers(options: RunOptions) -> None:
 def _check_variants(options: RunOptions) -> None:
     """Refuse a number of tries that is none, and tries that would all be the same."""
     controls = options.controls
-    check_count("variants", options.variants, 1, _MOST_VARIANTS)
+    check_count("variants", options.variants, 1, MOST_VARIANTS)
     if options.variants > 1 and (controls.noise is not None or not controls.add_noise):
         raise InvalidValueError(
             f"variants is {options.variants}, but with given noise or none all tries of a cell are the same; "

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from maskgrid.run_inputs import RunInputs
     from maskgrid.zoom_windows import Zoom, ZoomWindows
 
-__all__ = ["RunPlan", "name_cells", "plan_cells", "plan_run", "plan_zoomed", "warn_of_lost"]
+__all__ = ["RunPlan", "name_cells", "plan_cells", "plan_run", "warn_of_lost"]
 
 _REMEDY = "allowed: coverage 'max' or 'area', or a stencil that was grown"
 
@@ -126,30 +126,19 @@ def plan_run(inputs: RunInputs, *, stride: int, align: int = 1, side: int = 1024
         MaskGridError: It loses every cell's.
         InvalidValueError: A stride that the grid does not go with, or a zoom.
     """
-    options, zoom = inputs.options, inputs.options.asked_zoom()
-    if zoom is None:
-        plan = plan_cells(
-            inputs.grid,
-            inputs.stencil,
-            stride=stride,
-            align=align,
-            coverage=options.coverage,
-            feather=options.feather,
-            cells=inputs.cells,
-        )
-    else:
-        plan = plan_zoomed(
-            inputs.grid,
-            inputs.stencil,
-            zoom,
-            alone=options.is_alone,
-            side=side,
-            stride=stride,
-            align=align,
-            coverage=options.coverage,
-            feather=options.feather,
-            cells=inputs.cells,
-        )
+    options = inputs.options
+    plan = plan_cells(
+        inputs.grid,
+        inputs.stencil,
+        stride=stride,
+        align=align,
+        coverage=options.coverage,
+        feather=options.feather,
+        cells=inputs.cells,
+        zoom=options.asked_zoom(),
+        alone=options.is_alone,
+        side=side,
+    )
     if len(plan.lost) == len(plan.forks):
         raise MaskGridError(
             f"the stencil is too thin for coverage {options.coverage!r}: at stride {stride} nothing of it is "
@@ -170,6 +159,9 @@ def plan_cells(
     halo: int = 0,
     window_align: int = 1,
     cells: Sequence[int] | None = None,
+    zoom: Zoom | None = None,
+    alone: bool = True,
+    side: int = 1024,
 ) -> RunPlan:
     """Plan a sheet's cells for a model, whatever of them the coverage loses.
 
@@ -179,81 +171,50 @@ def plan_cells(
         stride: Pixels per latent cell.
         align: What the sides of the latents have to be multiples of.
         coverage: How pixels become latent cells.
-        feather: Pixels over which old and new mix; None for the stride.
+        feather: Pixels of the sheet over which old and new mix; None for what the stride is in it.
         halo: Latent cells around a cell in the forks' windows, for which a run has no use.
         window_align: What the sides of those windows have to be multiples of.
         cells: Which cells are forked; default all.
+        zoom: How large the model sees the sheet, and with how much around a cell; None for as it is.
+        alone: Whether a zoom makes each cell a canvas of its own; if not, it enlarges the sheet as a whole.
+        side: Pixels a side of what the model draws, for a zoom.
 
     Returns:
         The plan.
 
     Raises:
-        InvalidValueError: A stride that the grid does not go with.
+        InvalidValueError: A stride that the grid does not go with, or a factor that is not allowed.
     """
-    canvas = _with_canvas(sheet, _round_up(sheet.canvas, stride * align), stride)
-    forks = ForkPlan(canvas, stencil, coverage=coverage, halo=halo, align=window_align, cells=cells)
-    alpha = paste_weights(stencil, feather, default=stride)
-    return RunPlan(_with_canvas(sheet, tuple(sheet.canvas), stride), forks, alpha)
-
-
-def plan_zoomed(
-    sheet: Grid,
-    stencil: NDArray[Any],
-    zoom: Zoom,
-    *,
-    alone: bool,
-    side: int,
-    stride: int,
-    align: int = 1,
-    coverage: str = "center",
-    feather: float | None = None,
-    cells: Sequence[int] | None = None,
-) -> RunPlan:
-    """Plan a sheet's cells for a model that sees them enlarged.
-
-    Args:
-        sheet: As for `plan_cells`, like all that is not told here.
-        stencil: See there.
-        zoom: How large, and with how much around a cell.
-        alone: Whether each cell is a canvas of its own; if not, the sheet is enlarged as a whole.
-        side: Pixels a side of what the model draws.
-        stride: See there.
-        align: See there.
-        coverage: See there.
-        feather: Pixels of the sheet; None for what the stride is in it.
-        cells: See there.
-
-    Returns:
-        The plan.
-
-    Raises:
-        InvalidValueError: A factor that is not allowed.
-    """
-    hard = unit_values(stencil)
-    pixels = ForkPlan(sheet, stencil, coverage=coverage, cells=cells)
-    windows = None
-    if alone:
-        rects = place_windows(sheet, pixels.cells, zoom.context_for(hard, pixels.cells))
+    larger, masks, factor, windows = sheet, stencil, 1.0, None
+    if zoom is not None and alone:
+        hard = unit_values(stencil)
+        named = ForkPlan(sheet, stencil, coverage=coverage, cells=cells).cells
+        rects = place_windows(sheet, named, zoom.context_for(hard, named))
         factor = zoom.factor_for(rects[0].size, side)
         windows = plan_windows(
             sheet,
             hard,
-            pixels.cells,
-            rects,
+            dict(zip(named, rects, strict=True)),
             factor=factor,
             resampling=zoom.resampling,
             stride=stride,
             align=align,
             coverage=coverage,
         )
-    else:
+    elif zoom is not None:
         larger, factor = enlarge_grid(sheet, zoom, side)
-        canvas = _with_canvas(larger, _round_up(larger.canvas, stride * align), stride)
-        masks = np.stack([resize_mask(mask, larger.cell, zoom.resampling) for mask in hard])
-        pixels = ForkPlan(canvas, masks, coverage=coverage, cells=cells)
-    alpha = paste_weights(stencil, feather, default=stride / factor)
-    grid = _with_canvas(sheet, tuple(sheet.canvas), stride)
-    return RunPlan(grid, pixels, alpha, factor=factor, resampling=zoom.resampling, windows=windows)
+        masks = np.stack([resize_mask(mask, larger.cell, zoom.resampling) for mask in unit_values(stencil)])
+    # Of windows the plan says which cells they are of, as the sheet's pixels have them.
+    unit = 1 if windows else stride
+    canvas = _with_canvas(larger, _round_up(larger.canvas, 1 if windows else stride * align), unit)
+    return RunPlan(
+        _with_canvas(sheet, tuple(sheet.canvas), stride),
+        ForkPlan(canvas, masks, coverage=coverage, halo=halo, align=window_align, cells=cells),
+        paste_weights(stencil, feather, default=stride / factor),
+        factor=factor,
+        resampling="lanczos" if zoom is None else zoom.resampling,
+        windows=windows,
+    )
 
 
 def name_cells(grid: Grid, cells: Sequence[int]) -> str:

@@ -19,7 +19,7 @@ from maskgrid.geometry import ForkPlan, Grid
 from maskgrid.pictures.resize_picture import ZOOM_FILTERS, ZoomFilter, resize_mask
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -166,8 +166,7 @@ def place_windows(grid: Grid, cells: Sequence[int], context: float) -> tuple[Rec
 def plan_windows(
     grid: Grid,
     stencil: NDArray[np.float32],
-    cells: Sequence[int],
-    windows: Sequence[Rect],
+    windows: Mapping[int, Rect],
     *,
     factor: float,
     resampling: str,
@@ -180,21 +179,20 @@ def plan_windows(
     Args:
         grid: Where the cells lie in the sheet, in pixels.
         stencil: (1 or N, h, w) float32 in [0, 1].
-        cells: The cells of the windows.
-        windows: What `place_windows` gave for them.
+        windows: By cell, what `place_windows` gave for them.
         factor: How many times larger the model sees them.
         resampling: One of `ZOOM_FILTERS`.
         stride: Pixels per latent cell.
         align: What the sides of the latents have to be multiples of.
         coverage: How pixels become latent cells.
     """
-    shape = windows[0].size
+    shape = next(iter(windows.values())).size
     size = Size(*(max(1, round(side * factor)) for side in shape))
     unit = stride * align
     canvas = Size(*(math.ceil(side / unit) * unit for side in size))
     whole = Grid(1, 1, canvas=canvas, stride=stride)
-    coverages = np.zeros((len(cells), *whole.latent_size), np.float32)
-    for number, (cell, window) in enumerate(zip(cells, windows, strict=True)):
+    coverages = np.zeros((len(windows), *whole.latent_size), np.float32)
+    for number, (cell, window) in enumerate(windows.items()):
         mask = np.zeros(tuple(shape), np.float32)
         rect = grid.cell_rect(cell)
         top, left = rect.top - window.top, rect.left - window.left
@@ -203,7 +201,7 @@ def plan_windows(
         enlarged[: size[0], : size[1]] = resize_mask(mask, size, resampling)
         for fork in ForkPlan(whole, enlarged, coverage=coverage):
             coverages[number][fork.place.slices] = fork.noise_mask
-    return ZoomWindows(tuple(windows), size, canvas, coverages)
+    return ZoomWindows(tuple(windows.values()), size, canvas, coverages)
 
 
 def enlarge_grid(grid: Grid, zoom: Zoom, side: int) -> tuple[Grid, float]:

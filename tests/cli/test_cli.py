@@ -354,6 +354,13 @@ def test_the_share_of_the_work_rises_to_one(prompt, part_at, batch):
     assert shares[-1] == 1
 
 
+def test_tries_and_zoomed_cells_have_their_share():
+    zoomed = Meter({"zoom": 2})
+    assert [zoomed.share(progress(step, (0, 1, 2), together=False)) for step in (1, 3)] == [0.25, 0.5]
+    tries = Meter({"variants": 2})
+    assert [tries.share(progress(3, forks, together=True)) for forks in ((0, 1, 2), (3, 4, 5))] == [0.5, 1]
+
+
 def test_the_report_names_steps_forks_and_times(capsys):
     report = Reporter({"mode": "fork"})
     time.sleep(0.01)

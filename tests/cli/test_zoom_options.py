@@ -39,3 +39,17 @@ def test_auto_needs_a_model(files, capsys):
     assert "give --model" in capsys.readouterr().err
     assert main(["plan", *files, "--zoom", "auto", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["window_size"] == [64, 64]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--zoom", "2", "--halo", "1"], "--halo and --align are of other windows"),
+        (["--zoom", "2", "--align", "2"], "--halo and --align are of other windows"),
+        (["--context", "4"], "say how large with --zoom"),
+    ],
+)
+def test_what_a_zoom_has_no_use_for_is_refused(files, capsys, options, said):
+    with pytest.raises(SystemExit):
+        main(["plan", *files, "--stride", "8", *options])
+    assert said in capsys.readouterr().err

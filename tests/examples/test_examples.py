@@ -9,13 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
-from safetensors.torch import save_file
 
 from maskgrid import Forks, MaskGrid
 from maskgrid.bundled_model import read_demo
 from maskgrid.load_pipeline import load_pipeline
+from random_lora import write_lora
 
 FOLDER = Path(__file__).parents[2] / "examples"
 
@@ -37,19 +36,8 @@ def grid() -> MaskGrid:
     return MaskGrid(load_pipeline("bundled", device="cpu"), wait=False)
 
 
-def write_lora(path: Path, unet: torch.nn.Module) -> None:
-    generator = torch.Generator().manual_seed(0)
-    weights = {}
-    for name, module in unet.named_modules():
-        if name.endswith(("to_q", "to_v")):
-            down = torch.randn(2, module.in_features, generator=generator)
-            weights[f"unet.{name}.lora_A.weight"] = down
-            weights[f"unet.{name}.lora_B.weight"] = torch.randn(module.out_features, 2, generator=generator)
-    save_file(weights, path)
-
-
 def test_use_lora_changes_the_forks_by_its_strength(run, grid, tmp_path):
-    write_lora(tmp_path / "style.safetensors", grid.host.pipe.unet)
+    write_lora(grid.host.pipe.unet, tmp_path / "style.safetensors", 0)
     run("use_lora.py", "--lora", tmp_path / "style.safetensors", "--steps", 2, "--out", tmp_path / "out")
     merged = {
         name: np.asarray(Forks.load(tmp_path / "out" / name).merged()) for name in ("plain", "half", "full")
@@ -82,14 +70,15 @@ def test_load_masks_says_how_many_there_are():
 
 
 def test_run_on_ray_does_every_row(run, tmp_path):
-    pytest.importorskip("ray")
+    pytest.importorskip("ray", reason="the extra dev leaves Ray out")
     said = run("run_on_ray.py", "--workers", 1, "--seeds", 1, "--steps", 1, "--out", tmp_path / "batch")
     assert "1 of 1 done, 0 failed" in said
 
 
 def test_the_service_answers_with_a_picture_and_refuses_with_reasons(grid):
-    pytest.importorskip("fastapi")
-    testclient = pytest.importorskip("fastapi.testclient")
+    testclient = pytest.importorskip(
+        "fastapi.testclient", reason="a service needs fastapi, which no extra brings"
+    )
     app = runpy.run_path(str(FOLDER / "serve_forks.py"))["make_app"](grid)
     demo = read_demo()
     files = {"sheet": demo.image.read_bytes(), "stencil": demo.mask.read_bytes()}

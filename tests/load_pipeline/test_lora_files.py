@@ -8,7 +8,6 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
-from torch import nn
 
 from maskgrid import MaskGrid, MaskGridError
 from maskgrid.cli import main
@@ -19,18 +18,7 @@ from maskgrid.load_pipeline import OFFLOADS, load_pipeline, lora_files
 from maskgrid.load_pipeline.lora_files import find_loras
 from maskgrid.load_pipeline.save_memory import offload_networks
 from maskgrid.mask_grid import repeat
-
-
-def write_lora(network: nn.Module, file: Path, seed: int, *, part: str = "unet") -> Path:
-    generator = torch.Generator().manual_seed(seed)
-    weights = {}
-    for name, module in network.named_modules():
-        if isinstance(module, nn.Linear) and name.endswith(("to_q", "to_v", "q_proj")):
-            sides = (2, module.in_features), (module.out_features, 2)
-            for letter, side in zip("AB", sides, strict=True):
-                weights[f"{part}.{name}.lora_{letter}.weight"] = torch.randn(side, generator=generator)
-    save_file(weights, file)
-    return file
+from random_lora import write_lora
 
 
 @pytest.fixture
@@ -52,6 +40,12 @@ def predicted(loaded) -> torch.Tensor:
 
 def load(folder: Path, *loras: object):
     return load_pipeline(str(folder), device="cpu", loras=loras)
+
+
+def test_what_was_found_is_not_read_again(style):
+    found = find_loras([style])
+    style.unlink()
+    assert find_loras(found) == found
 
 
 def test_several_are_weighed(model_folder, style, other):

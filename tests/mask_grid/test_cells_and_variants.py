@@ -9,17 +9,8 @@ from maskgrid.run_inputs import read_inputs
 
 
 @pytest.fixture
-def job(sheet, stencil) -> dict:
-    return {
-        "image": sheet,
-        "mask": stencil,
-        "rows": 2,
-        "columns": 3,
-        "prompt": "a sad face",
-        "mode": "fork",
-        "steps": 2,
-        "seed": 3,
-    }
+def job(job) -> dict:
+    return {**job, "mode": "fork", "steps": 2, "seed": 3}
 
 
 def largest_difference(a: np.ndarray, b: np.ndarray) -> int:

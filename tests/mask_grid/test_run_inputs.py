@@ -10,11 +10,6 @@ from maskgrid.run_inputs import read_inputs
 from maskgrid.run_plan import plan_run
 
 
-@pytest.fixture
-def job(sheet, stencil) -> dict:
-    return {"image": sheet, "mask": stencil, "rows": 2, "columns": 3, "prompt": "a sad face"}
-
-
 @pytest.mark.parametrize(
     ("change", "error", "said"),
     [

@@ -38,6 +38,8 @@ def assert_outside_is_exact(forks, image, stencil):
         {"background": "auto"},
         {"alpha": "new"},
         {"alpha": "new", "background": (0, 255, 0), "feather": 4},
+        {"alpha": "new", "zoom": 2, "context": 3, "variants": 2, "cells": [0, 4]},
+        {"alpha": "new", "zoom": 2, "mode": "sample"},
     ],
 )
 def test_outside_the_stencil_colours_and_alpha_are_the_input(maker, sprites, stencil, options):

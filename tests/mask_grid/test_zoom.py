@@ -13,16 +13,8 @@ from maskgrid.zoom_windows import Zoom, enlarge_grid, place_windows
 
 
 @pytest.fixture
-def job(sheet, stencil) -> dict:
-    return {
-        "image": sheet,
-        "mask": stencil,
-        "rows": 2,
-        "columns": 3,
-        "prompt": "a sad face",
-        "steps": 2,
-        "seed": 3,
-    }
+def job(job) -> dict:
+    return {**job, "steps": 2, "seed": 3}
 
 
 @given(

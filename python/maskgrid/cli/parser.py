@@ -153,23 +153,7 @@ def _demo(parser: argparse.ArgumentParser) -> None:
 def _sample(parser: argparse.ArgumentParser) -> None:
     add_inputs(parser, required=False)
     add_detect(parser, "; refused where that is not sure")
-    parser.add_argument(
-        "--from",
-        dest="manifest",
-        metavar="MANIFEST",
-        help="make the pictures of a manifest again; other options replace its values",
-    )
-    parser.add_argument(
-        "--config",
-        metavar="FILE",
-        help="a .toml file with options by name, paths relative to it; what is typed goes before it",
-    )
-    parser.add_argument(
-        "--from-fork",
-        type=fork_number,
-        metavar="FORK",
-        help="with --from: go on from this fork of the folder, which is the sheet then, with its own cell",
-    )
+    _add_sources(parser)
     add_folder_output(parser, "out/forks")
     add_running(parser)
     which = parser.add_argument_group("which cells, how many tries")
@@ -181,7 +165,45 @@ def _sample(parser: argparse.ArgumentParser) -> None:
         help="tries of each cell, the seed counted on from try to try (default: 1)",
     )
     add_zoom(parser.add_argument_group("small cells"))
-    words = parser.add_argument_group("what to draw")
+    _add_words(parser.add_argument_group("what to draw"))
+    add_controls(parser.add_argument_group("how to sample"))
+    add_sharing(parser.add_argument_group("what forks share"))
+    add_alpha(parser.add_argument_group("transparency"))
+    edges = parser.add_argument_group("the stencil's edge")
+    edges.add_argument(
+        "--feather",
+        type=number,
+        metavar="PIXELS",
+        help="over how much old and new mix inside a hard edge (default: the model's stride)",
+    )
+    edges.add_argument(
+        "--coverage", choices=COVERAGES, help="how pixels become latent cells (default: center)"
+    )
+
+
+def _add_sources(parser: argparse.ArgumentParser) -> None:
+    """Add where settings come from, besides what is typed."""
+    parser.add_argument(
+        "--from",
+        dest="manifest",
+        metavar="MANIFEST",
+        help="make the pictures of a manifest again; other options replace its values",
+    )
+    parser.add_argument(
+        "--from-fork",
+        type=fork_number,
+        metavar="FORK",
+        help="with --from: go on from this fork of the folder, which is the sheet then, with its own cell",
+    )
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help="a .toml file with options by name, paths relative to it; what is typed goes before it",
+    )
+
+
+def _add_words(words: Any) -> None:
+    """Add what to draw: texts, pictures to go by, the model."""
     drawn = words.add_mutually_exclusive_group()
     drawn.add_argument(
         "--prompt",
@@ -205,19 +227,6 @@ def _sample(parser: argparse.ArgumentParser) -> None:
     words.add_argument("--cfg", type=float, help="guidance scale (default: the pipeline's)")
     words.add_argument(
         "--model", help="bundled (the default), a folder, a hub id like owner/name, or a .safetensors file"
-    )
-    add_controls(parser.add_argument_group("how to sample"))
-    add_sharing(parser.add_argument_group("what forks share"))
-    add_alpha(parser.add_argument_group("transparency"))
-    edges = parser.add_argument_group("the stencil's edge")
-    edges.add_argument(
-        "--feather",
-        type=number,
-        metavar="PIXELS",
-        help="over how much old and new mix inside a hard edge (default: the model's stride)",
-    )
-    edges.add_argument(
-        "--coverage", choices=COVERAGES, help="how pixels become latent cells (default: center)"
     )
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from maskgrid.pictures.read_mask import PixelMask
     from maskgrid.pictures.sheet import Sheet
     from maskgrid.run_plan import RunPlan
+    from maskgrid.zoom_windows import Zoom
 
 __all__ = ["run"]
 
@@ -102,26 +103,10 @@ def _plan(options: argparse.Namespace, cells: Grid, mask: PixelMask, scale: Mode
     """The plan of a stencil in these cells."""
     from maskgrid.geometry.cell_lists import cell_numbers
     from maskgrid.pictures.fit_stencil import check_stencil, fit_stencil
-    from maskgrid.run_plan import plan_cells, plan_zoomed
-    from maskgrid.zoom_windows import Zoom
+    from maskgrid.run_plan import plan_cells
 
     stencil, chosen = fit_stencil(mask.values, cells), sorted(cell_numbers(options.cells, cells))
     check_stencil(stencil, cells, options.coverage, chosen)
-    if options.zoom is not None:
-        given = {"context": options.context, "resampling": options.zoom_filter}
-        zoom = Zoom(options.zoom, **{name: value for name, value in given.items() if value is not None})
-        return plan_zoomed(
-            cells,
-            stencil,
-            zoom,
-            alone=True,
-            side=scale.side,
-            stride=scale.stride,
-            align=scale.align,
-            coverage=options.coverage,
-            feather=options.feather,
-            cells=chosen,
-        )
     return plan_cells(
         cells,
         stencil,
@@ -132,7 +117,22 @@ def _plan(options: argparse.Namespace, cells: Grid, mask: PixelMask, scale: Mode
         halo=options.halo or 0,
         window_align=options.align,
         cells=chosen,
+        zoom=_zoom(options),
+        side=scale.side,
     )
+
+
+def _zoom(options: argparse.Namespace) -> Zoom | None:
+    """The zoom that was asked for."""
+    from maskgrid.zoom_windows import Zoom
+
+    given = {"context": options.context, "resampling": options.zoom_filter}
+    given = {name: value for name, value in given.items() if value is not None}
+    if options.zoom is not None:
+        return Zoom(options.zoom, **given)
+    if given:
+        options.parser.error("--context and --zoom-filter are of a zoom; say how large with --zoom")
+    return None
 
 
 def _check_usage(options: argparse.Namespace) -> None:
@@ -140,6 +140,8 @@ def _check_usage(options: argparse.Namespace) -> None:
         options.parser.error("the following arguments are required: --mask (or --detect)")
     if options.mask is None and options.out:
         options.parser.error("--out draws a stencil; say which with --mask")
+    if options.zoom is not None and (options.halo is not None or options.align != 1):
+        options.parser.error("--halo and --align are of other windows than --zoom; allowed: one or the other")
 
 
 def _warn_of_doubt(found: DetectedGrid | None) -> None:

@@ -30,7 +30,9 @@ class Meter:
         self._first: int = settings.get("start_at_step") or 0
         self._stop: int | None = settings.get("end_at_step")
         part_at = settings.get("fork_at")
-        if part_at is None and str(settings.get("mode", "sample")).lower().startswith("fork"):
+        # Without a mode, cells that are zoomed are alone.
+        usual = "sample" if settings.get("zoom") is None else "fork"
+        if part_at is None and str(settings.get("mode", usual)).lower().startswith("fork"):
             part_at = 0
         self._part_at: int | None = part_at
         texts = (settings.get("prompt"), settings.get("negative_prompt"))

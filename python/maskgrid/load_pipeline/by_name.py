@@ -17,7 +17,7 @@ from maskgrid.load_pipeline.single_file import load_single_file
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from maskgrid.load_pipeline.lora_files import LoraSource
+    from maskgrid.load_pipeline.lora_files import LoraFile, LoraSource
 
 __all__ = ["find_local", "load_pipeline"]
 
@@ -28,7 +28,7 @@ def load_pipeline(
     device: str | None = None,
     dtype: str | None = None,
     revision: str | None = None,
-    loras: Sequence[LoraSource] = (),
+    loras: Sequence[LoraSource | LoraFile] = (),
     offload: str | None = None,
     vae_tiling: bool = False,
 ) -> Any:
@@ -88,9 +88,9 @@ def _import_libraries() -> None:
         MissingExtraError: It is not.
     """
     try:
-        import diffusers  # noqa: F401
-        import torch  # noqa: F401
-        import transformers  # noqa: F401
+        import diffusers  # noqa: F401 - is it there?
+        import torch  # noqa: F401 - is it there?
+        import transformers  # noqa: F401 - is it there?
     except ImportError as error:
         raise MissingExtraError(
             f'models need diffusers ({error}); install it with: pip install "maskgrid[diffusers]"'

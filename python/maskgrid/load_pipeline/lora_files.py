@@ -51,11 +51,11 @@ class LoraFile:
         return {"path": str(self.path), "weight": self.weight, "sha256": self.sha256}
 
 
-def find_loras(loras: Sequence[LoraSource]) -> tuple[LoraFile, ...]:
+def find_loras(loras: Sequence[LoraSource | LoraFile]) -> tuple[LoraFile, ...]:
     """LoRA files, each found to be there, whole, and a LoRA by the names of its weights.
 
     Args:
-        loras: What was asked for, in order.
+        loras: What was asked for, in order; what was found before is taken as it is.
 
     Raises:
         InvalidTypeError: What is no file, pair or dict.
@@ -71,7 +71,9 @@ def find_loras(loras: Sequence[LoraSource]) -> tuple[LoraFile, ...]:
     return found
 
 
-def _find_lora(lora: LoraSource) -> LoraFile:
+def _find_lora(lora: LoraSource | LoraFile) -> LoraFile:
+    if isinstance(lora, LoraFile):
+        return lora
     given, weight, digest = _parts_of(lora)
     if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
         raise InvalidValueError(f"loras has the weight {weight!r} for {given!r}; allowed: a finite number")

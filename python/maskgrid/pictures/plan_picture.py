@@ -42,9 +42,7 @@ def plan_picture(
     Returns:
         An RGB picture of two panels.
     """
-    shown = np.zeros(tuple(grid.canvas), np.float32)
-    for fork in plan:
-        shown[grid.cell_rect(fork.cell).slices] = alpha[fork.cell if len(alpha) > 1 else 0]
+    shown = _lay_stencil(grid, plan.cells, alpha)
     size, window = plan.grid.latent_size, plan.window_size
     windows = f", windows of {window.height} x {window.width} latent cells (blue)" if shows_windows else ""
     # Latent cells as blocks of pixels, so that it shows what the network can tell apart.
@@ -85,12 +83,9 @@ def zoomed_plan_picture(
     Returns:
         An RGB picture of two panels.
     """
-    shown = np.zeros(tuple(grid.canvas), np.float32)
-    for cell in forks:
-        shown[grid.cell_rect(cell).slices] = alpha[cell if len(alpha) > 1 else 0]
     white = np.full_like(pixels[..., :3], 255)
     panels = [
-        Panel("stencil, windows (blue)", pixels, shown),
+        Panel("stencil, windows (blue)", pixels, _lay_stencil(grid, forks, alpha)),
         Panel("noise masks, brought back", white, noise),
     ]
     picture = contact_sheet(panels, grid, settings=settings)
@@ -98,6 +93,14 @@ def zoomed_plan_picture(
     _outline_cells(picture, forks, grid, layout)
     _outline_rects(picture, list(forks.values()), layout, panel=0)
     return picture
+
+
+def _lay_stencil(grid: Grid, cells: Collection[int], alpha: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(H, W) how much of each new cell shows, where it lies."""
+    shown = np.zeros(tuple(grid.canvas), np.float32)
+    for cell in cells:
+        shown[grid.cell_rect(cell).slices] = alpha[cell if len(alpha) > 1 else 0]
+    return shown
 
 
 def _fit(blocks: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:

@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 
     from maskgrid.geometry import Grid
 
-__all__ = ["ForkRecord", "RunRecord", "plain_settings", "records_of_run", "run_settings"]
+__all__ = ["MOST_VARIANTS", "ForkRecord", "RunRecord", "plain_settings", "records_of_run", "run_settings"]
 
 _TEXT = re.compile(r"(negative_)?prompt(_\d+)?")
 _HALF = re.compile("[\ud800-\udfff]")
 _SEEDS = 2**64
+MOST_VARIANTS = 4096
+"""The most tries of a cell in one run."""
 
 
 @dataclass(frozen=True, eq=False)

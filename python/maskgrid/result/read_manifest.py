@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from maskgrid._native import Grid
 from maskgrid.errors import MaskGridError, in_one_line
+from maskgrid.result.fork_records import MOST_VARIANTS
 from maskgrid.result.manifest import (
     FORMAT,
     GRID_PAIRS,
@@ -139,14 +140,13 @@ class _Reader:
     def fork(self, entry: Any, index: int, grid: Grid, runs: int) -> ForkEntry:
         where = f"forks[{index}]"
         number = self.read(entry, "number", where)
-        # A fork of the 4096 tries of a cell at most.
-        most = len(grid) * 4096
+        most = len(grid) * MOST_VARIANTS
         return ForkEntry(
             file=self.read_name(entry, "file", where),
             cell=self.number(entry, "cell", len(grid), where),
             run=self.number(entry, "run", runs, where),
             number=None if number is None else self.number(entry, "number", most, where),
-            variant=self.number(entry, "variant", 4096, where) if "variant" in entry else 0,
+            variant=self.number(entry, "variant", MOST_VARIANTS, where) if "variant" in entry else 0,
         )
 
     def latents(self, fields: dict[str, Any]) -> LatentsEntry | None:
